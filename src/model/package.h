@@ -1,0 +1,42 @@
+// A model folder, opened and checked but not read: what is known of it before any weight moves.
+#pragma once
+
+#include "files/file.h"
+#include "files/safetensors.h"
+#include "model/config.h"
+
+#include <array>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace steer {
+
+struct WeightLocation {
+    const SafetensorsFile* file;
+    const TensorInfo* tensor;
+};
+
+struct Package {
+    std::string folder;
+    ModelConfig config;
+    std::string config_text, generation_config_text; // the files as they are; the second may be empty
+    std::string tokenizer_text, tokenizer_config_text, chat_template_text; // chat_template.jinja, or tokenizer_config's; empty: none
+    std::vector<std::unique_ptr<SafetensorsFile>> files;
+    std::unordered_map<std::string, WeightLocation> weights; // by name as in the checkpoint
+    Dtype stored_dtype{};                                     // of the embedding
+
+    const WeightLocation& weight(const std::string& name) const; // STEER_ERR_FORMAT where it is missing
+};
+
+// Reads the small files of a Hugging Face folder and the headers of its safetensors, checks names, shapes and dtypes of
+// every weight against the config. Weights themselves are not read.
+std::shared_ptr<const Package> open_package(const std::string& folder);
+
+// Ties vectors and states to a model. SHA-256 over the config's numbers, every weight's name, dtype, shape and some of its
+// bytes at places that its shape fixes, and the tokenizer's own fingerprint: a few hundred KB are read, however large the
+// model is, and how it is cut into files makes no difference.
+std::array<uint8_t, 32> fingerprint(const Package& package, const std::array<uint8_t, 32>& tokenizer);
+
+} // namespace steer
