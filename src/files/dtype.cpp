@@ -1,0 +1,73 @@
+#include "files/dtype.h"
+
+#include <cstring>
+#include <limits>
+
+namespace steer {
+namespace {
+
+struct Entry {
+    Dtype dtype;
+    const char* name;
+    size_t size;
+};
+
+constexpr Entry kDtypes[] = {
+    {Dtype::f64, "F64", 8}, {Dtype::f32, "F32", 4},      {Dtype::f16, "F16", 2},         {Dtype::bf16, "BF16", 2},
+    {Dtype::i64, "I64", 8}, {Dtype::i32, "I32", 4},      {Dtype::i16, "I16", 2},         {Dtype::i8, "I8", 1},
+    {Dtype::u8, "U8", 1},   {Dtype::boolean, "BOOL", 1}, {Dtype::f8_e4m3, "F8_E4M3", 1}, {Dtype::f8_e5m2, "F8_E5M2", 1},
+};
+
+template<class T>
+T load(const void* element) {
+    T value;
+    std::memcpy(&value, element, sizeof(T));
+    return value;
+}
+
+} // namespace
+
+size_t dtype_size(Dtype dtype) {
+    for (const Entry& entry : kDtypes)
+        if (entry.dtype == dtype) return entry.size;
+    return 0;
+}
+
+const char* dtype_name(Dtype dtype) {
+    for (const Entry& entry : kDtypes)
+        if (entry.dtype == dtype) return entry.name;
+    return "?";
+}
+
+bool dtype_from_name(std::string_view name, Dtype& out) {
+    for (const Entry& entry : kDtypes)
+        if (name == entry.name) return out = entry.dtype, true;
+    return false;
+}
+
+bool dtype_is_float(Dtype dtype) {
+    return dtype == Dtype::f64 || dtype == Dtype::f32 || dtype == Dtype::f16 || dtype == Dtype::bf16;
+}
+
+float to_float32(const void* element, Dtype dtype) noexcept {
+    switch (dtype) {
+    case Dtype::f64: {
+        // A double beyond float's range is infinity, said here so that the conversion is always defined.
+        const double value = load<double>(element);
+        const double rounds_to_infinity = 0x1.ffffffp127;
+        if (value >= rounds_to_infinity) return std::numeric_limits<float>::infinity();
+        if (value <= -rounds_to_infinity) return -std::numeric_limits<float>::infinity();
+        return static_cast<float>(value);
+    }
+    case Dtype::f32:
+        return load<float>(element);
+    case Dtype::f16:
+        return f16_to_float(load<uint16_t>(element));
+    case Dtype::bf16:
+        return bf16_to_float(load<uint16_t>(element));
+    default:
+        return std::numeric_limits<float>::quiet_NaN();
+    }
+}
+
+} // namespace steer

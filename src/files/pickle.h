@@ -1,0 +1,45 @@
+// The part of Python's pickle format (protocol 2) that torch.save writes for plain containers of float tensors.
+// Nothing is ever called or imported: an opcode or a global outside the list below is refused.
+// Globals: torch._utils._rebuild_tensor_v2, torch.{Double,Float,Half,BFloat16}Storage, collections.OrderedDict.
+#pragma once
+
+#include "files/dtype.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace steer {
+
+struct PickleTensor {
+    Dtype dtype{};
+    std::vector<int64_t> shape, strides; // in elements, both of the same length, none negative
+    uint64_t offset = 0;                 // of the first element in its storage
+    std::string storage;                 // the record's name: data/<storage>
+    uint64_t storage_numel = 0;
+};
+
+struct PickleNode {
+    enum class Kind : uint8_t { none, boolean, integer, real, text, list, tuple, dict, tensor } kind = Kind::none;
+    int64_t integer = 0; // boolean too
+    double real = 0.0;
+    std::string text;
+    std::vector<uint32_t> items; // list, tuple: nodes; dict: key, value, key, value ...
+    uint32_t tensor = 0;         // index into PickleTree::tensors
+};
+
+// Nodes refer to each other by index: one may be shared, or even contain itself. Walk with a depth limit.
+struct PickleTree {
+    std::vector<PickleNode> nodes;
+    std::vector<PickleTensor> tensors;
+    uint32_t root = 0;
+
+    const PickleNode& at(uint32_t index) const { return nodes[index]; }
+};
+
+const char* pickle_kind_name(PickleNode::Kind kind); // "a dict"
+
+PickleTree parse_pickle(std::string_view bytes, const std::string& name); // name: for error messages
+
+} // namespace steer
