@@ -6,12 +6,21 @@
 #include "model/config.h"
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 namespace steer {
+
+struct WeightShape {
+    std::string name; // as in the checkpoint: "model.layers.0.mlp.up_proj.weight"
+    std::vector<int64_t> shape;
+};
+
+// Every weight that a checkpoint of this config must have.
+std::vector<WeightShape> expected_weights(const ModelConfig& config);
 
 struct WeightLocation {
     const SafetensorsFile* file;
@@ -22,10 +31,11 @@ struct Package {
     std::string folder;
     ModelConfig config;
     std::string config_text, generation_config_text; // the files as they are; the second may be empty
-    std::string tokenizer_text, tokenizer_config_text, chat_template_text; // chat_template.jinja, or tokenizer_config's; empty: none
-    std::vector<std::unique_ptr<SafetensorsFile>> files;
+    std::string tokenizer_text, tokenizer_config_text;
+    std::string chat_template; // chat_template.jinja, else tokenizer_config.json's; empty: none
+    std::deque<SafetensorsFile> files; // their addresses stay
     std::unordered_map<std::string, WeightLocation> weights; // by name as in the checkpoint
-    Dtype stored_dtype{};                                     // of the embedding
+    Dtype stored_dtype{}; // of the embedding
 
     const WeightLocation& weight(const std::string& name) const; // STEER_ERR_FORMAT where it is missing
 };
