@@ -42,8 +42,8 @@ class ByteSource {
     std::string read(uint64_t offset, size_t size) const;           // range checked before memory is taken
 
   private:
-    std::optional<File> file_;
     std::string name_;
+    std::optional<File> file_;
     std::string_view memory_;
 };
 

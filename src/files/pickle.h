@@ -21,12 +21,15 @@ struct PickleTensor {
 };
 
 struct PickleNode {
-    enum class Kind : uint8_t { none, boolean, integer, real, text, list, tuple, dict, tensor } kind = Kind::none;
+    // storage and global are what tensors are made from; where a file puts one elsewhere it is just an unexpected
+    // value.
+    enum class Kind : uint8_t { none, boolean, integer, real, text, list, tuple, dict, tensor, storage, global };
+    Kind kind = Kind::none;
+    uint32_t tensor = 0; // tensor, storage: index into PickleTree::tensors; global: its number
     int64_t integer = 0; // boolean too
     double real = 0.0;
     std::string text;
     std::vector<uint32_t> items; // list, tuple: nodes; dict: key, value, key, value ...
-    uint32_t tensor = 0;         // index into PickleTree::tensors
 };
 
 // Nodes refer to each other by index: one may be shared, or even contain itself. Walk with a depth limit.

@@ -7,6 +7,7 @@
 #include "files/pickle.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +20,10 @@ struct ZipRecord {
     uint32_t crc;
 };
 
-uint32_t crc32(const void* data, size_t size, uint32_t before = 0);
+uint32_t crc32(const void* data, size_t size); // the one of zip and zlib
+
+// The directory of a zip archive, checked against every local header; sorted by name. Reads no contents.
+std::vector<ZipRecord> read_zip_directory(const ByteSource& source);
 
 class TorchZip {
   public:
@@ -28,16 +32,20 @@ class TorchZip {
 
     const std::string& name() const { return source_.name(); }         // the path
     const std::vector<ZipRecord>& records() const { return records_; } // by name
-    const ZipRecord* find(std::string_view name) const;
-    std::string read(const ZipRecord& record) const; // CRC checked
+    const ZipRecord* find(std::string_view name) const;                // nullptr: not there
+    std::string read(const ZipRecord& record) const;                   // CRC checked
 
-    const PickleTree& tree() const { return tree_; }                  // of data.pkl, read when opened
-    std::vector<float> read_floats(const PickleTensor& tensor) const; // row-major, strides and offset honoured
+    const PickleTree& tree() const { return tree_; } // of data.pkl
+    // Row-major, offset and strides honoured. Each storage is read and checked once and then kept.
+    std::vector<float> read_floats(const PickleTensor& tensor);
 
   private:
+    const std::string& storage(const PickleTensor& tensor);
+
     ByteSource source_;
     std::vector<ZipRecord> records_;
     PickleTree tree_;
+    std::map<std::string, std::string> storages_;
 };
 
 } // namespace steer
