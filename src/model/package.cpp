@@ -4,6 +4,8 @@
 #include "files/json.h"
 #include "files/quote.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
 

@@ -3,6 +3,7 @@
 #include "torch/sites.h"
 #include "torch/upload.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/linear.h>

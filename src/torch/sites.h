@@ -7,29 +7,25 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <memory>
-
 namespace steer {
 
 class Sites {
   public:
     Sites(const Batch& batch, const ModelConfig& config, at::ScalarType dtype, at::Device device);
-    ~Sites();
 
-    void visit(int32_t site, at::Tensor& x); // x [T, H], changed in place
+    void visit(int32_t site, at::Tensor& x); // x [T, H], pushed in place
     void finish(Results& results);           // readings to results, captured sums to their owners
 
   private:
-    class OnDevice;
-
     void capture(int32_t site, const at::Tensor& x, Tap tap);
 
     const Batch& batch_;
+    at::Device device_;
     std::vector<float> readings_, pushed_; // [probes of all rows], [R, H]
     std::vector<SiteRow> rows_;
     SiteKernel kernel_;
-    std::unique_ptr<OnDevice> on_device_; // CUDA only
-    bool idle_ = true;                    // no row pushes or reads anything
+    std::vector<at::Tensor> captured_; // for each capture [sites, H], float32 on the device
+    bool idle_ = true;                 // no row pushes or reads anything
 };
 
 // logits [logit rows, vocab]
