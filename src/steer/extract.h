@@ -59,7 +59,7 @@ class MeanDifference {
 };
 
 // Mann-Whitney: the share of (positive, negative) in which the positive is larger, ties half. NaN: one side is empty.
-float area_under_curve(std::span<const float> positive, std::span<const float> negative);
+double area_under_curve(std::span<const double> positive, std::span<const double> negative);
 
 // Layers to push at: among those between one third and five sixths of the model's depth (all, if there are none), the
 // run around the highest separation that stays above 0.8 of it. Layers outside answer a push with broken text (too
