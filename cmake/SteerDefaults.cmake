@@ -55,3 +55,18 @@ function(steer_test name)
     target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endfunction()
+
+# What libsteer compares before it uses anything of libsteer_torch: C++ types cross between the two, so the headers that
+# describe them, the compiler and its settings must be the same. The sum changes only when one of these does.
+file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/model/*.h ${PROJECT_SOURCE_DIR}/src/steer/*.h
+                                    ${PROJECT_SOURCE_DIR}/src/files/*.h ${PROJECT_SOURCE_DIR}/include/steer/*.h)
+set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
+set(sums "${PROJECT_VERSION};${CMAKE_CXX_COMPILER_ID};${CMAKE_CXX_COMPILER_VERSION};${CMAKE_CXX_FLAGS};${STEER_SANITIZE}")
+foreach(header ${headers})
+    file(SHA256 ${header} sum)
+    list(APPEND sums ${sum})
+endforeach()
+string(SHA256 sum "${sums}")
+string(SUBSTRING ${sum} 0 16 sum)
+add_library(steer_build_id INTERFACE)
+target_compile_definitions(steer_build_id INTERFACE STEER_BUILD_ID="${PROJECT_VERSION}-${sum}")
