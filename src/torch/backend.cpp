@@ -1,13 +1,12 @@
 #include "files/error.h"
 #include "model/backend.h"
+#include "torch/device.h"
 #include "torch/layer_loop.h"
 #include "torch/open.h"
 #include "torch/torch_errors.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
-
-#include <fstream>
-#include <unistd.h>
 
 namespace steer {
 namespace {
@@ -28,19 +27,6 @@ at::ScalarType choose_dtype(int32_t asked, const Package& package, at::Device de
     return device.is_cpu() && small ? at::kFloat : stored;
 }
 
-at::Device choose_device(const std::string& asked) {
-    if (asked.empty() || asked == "cpu") return at::kCPU;
-    fail(STEER_ERR_UNSUPPORTED, "device \"{}\": this build of libsteer has no CUDA; use \"cpu\"", asked);
-}
-
-uint64_t free_main_memory() {
-    std::ifstream info("/proc/meminfo");
-    std::string field, unit;
-    for (uint64_t kilobytes = 0; info >> field >> kilobytes; std::getline(info, unit))
-        if (field == "MemAvailable:") return kilobytes << 10;
-    return 0;
-}
-
 class TorchBackend : public Backend {
   public:
     TorchBackend(std::shared_ptr<const Package> package, const BackendOptions& options)
@@ -51,8 +37,7 @@ class TorchBackend : public Backend {
           cache_(package_->config, dtype_, device_) {}
 
     void load(const Progress& progress) override {
-        with_torch_errors([&] {
-            const c10::InferenceMode inference;
+        on_device([&] {
             check_memory(weight_bytes(package_->config, dtype_));
             loop_ = std::make_unique<LayerLoop>(package_->config, load_weights(*package_, dtype_, device_, progress), device_);
         });
@@ -63,7 +48,7 @@ class TorchBackend : public Backend {
         memory.weight_bytes = weight_bytes(package_->config, dtype_);
         memory.cache_bytes_per_token = cache_.block_bytes() / kBlockSize;
         memory.used = (loop_ ? memory.weight_bytes : 0) + cache_.bytes();
-        memory.free = free_main_memory();
+        memory.free = free_memory(device_);
         return memory;
     }
 
@@ -74,18 +59,14 @@ class TorchBackend : public Backend {
     }
 
     void reserve_blocks(int32_t count) override {
-        with_torch_errors([&] {
-            const c10::InferenceMode inference;
+        on_device([&] {
             check_memory(memory().weight_bytes + static_cast<uint64_t>(count) * cache_.block_bytes());
             cache_.reserve(count);
         });
     }
 
     void copy_block(BlockId from, BlockId to) override {
-        with_torch_errors([&] {
-            const c10::InferenceMode inference;
-            cache_.copy(from, to);
-        });
+        on_device([&] { cache_.copy(from, to); });
     }
 
     Ticket submit(const Batch& batch) override {
@@ -96,17 +77,25 @@ class TorchBackend : public Backend {
         return ++ticket_;
     }
 
-    // The CPU has nothing to overlap with: the pass runs here.
+    // The reference path has nothing to overlap with: the pass runs here.
     void wait(Ticket ticket, Results& results) override {
         if (ticket != ticket_ || !loop_) fail(STEER_ERR_INTERNAL, "no pass was submitted under this ticket");
-        with_torch_errors([&] {
-            const c10::InferenceMode inference;
+        on_device([&] {
             results = {};
             loop_->run(pending_, cache_, results);
         });
     }
 
   private:
+    // The host's own device and modes are as before when body is done.
+    template<class Body> void on_device(Body body) {
+        with_torch_errors([&] {
+            const c10::InferenceMode inference;
+            const c10::OptionalDeviceGuard device(device_.is_cpu() ? std::nullopt : std::optional(device_));
+            body();
+        });
+    }
+
     void check_memory(uint64_t needed) const {
         if (options_.memory_max != 0 && needed > options_.memory_max)
             fail(device_.is_cpu() ? STEER_ERR_MEMORY : STEER_ERR_DEVICE_MEMORY,

@@ -1,7 +1,12 @@
 #include "torch/layer_loop.h"
 
+#include "torch/captures.h"
+#include "torch/draw.h"
 #include "torch/sites.h"
 #include "torch/upload.h"
+#ifdef STEER_CUDA
+#include "torch/device_sites.h"
+#endif
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -21,27 +26,44 @@ LayerLoop::LayerLoop(const ModelConfig& config, ModelWeights weights, at::Device
 
 // T new tokens of R rows; H hidden size. A batch's rows are independent: each has its own cache, pushes and gauges.
 void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results) {
-    Sites sites(batch, config_, weights_.embedding.scalar_type(), device_);
     const PassTensors pass = pass_tensors(batch);
+    const std::unique_ptr<Sites> plan = make_sites(batch);
+    Captures captures(batch.captures, config_.hidden_size, device_);
+    const auto visit = [&](int32_t site, at::Tensor& x) {
+        captures.take(site, x, Tap::before);
+        plan->visit(site, x); // gauges, the pushes of this site, gauges
+        captures.take(site, x, Tap::after);
+    };
 
     at::Tensor x = at::index_select(weights_.embedding, 0, upload<int64_t>(batch.ids, device_)); // [T, H]
-    sites.visit(-1, x);
+    visit(-1, x);
     for (int32_t layer = 0; layer < config_.layer_count; layer++) {
         if (batch.cancelled != nullptr && batch.cancelled->load(std::memory_order_relaxed)) {
             results.cancelled = true;
             return;
         }
         x = decoder_.forward(layer, x, cache.layer(layer), pass); // [T, H]
-        sites.visit(layer, x); // gauges, the pushes of this site, gauges
+        visit(layer, x);
     }
-    sites.finish(results);
-    if (batch.logit_rows.empty()) return;
+    if (!batch.logit_rows.empty()) draw_and_score(head(x, batch.logit_rows), batch, results);
+    results.readings = plan->readings();
+    captures.finish();
+}
 
-    std::vector<int32_t> wanted;
-    for (const LogitRow& row : batch.logit_rows) wanted.push_back(row.token);
-    const at::Tensor chosen = at::index_select(x, 0, upload<int64_t>(std::span<const int32_t>(wanted), device_)); // [n, H]
-    const at::Tensor logits = at::linear(decoder_.norm(chosen, weights_.final_norm), weights_.head);           // [n, vocab]
-    draw_and_score(logits, batch, results);
+// x [T, H] -> logits [n, vocab] of the wanted tokens
+at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted) {
+    std::vector<int32_t> tokens;
+    for (const LogitRow& row : wanted) tokens.push_back(row.token);
+    const at::Tensor chosen = at::index_select(x, 0, upload<int64_t>(std::span<const int32_t>(tokens), device_)); // [n, H]
+    return at::linear(decoder_.norm(chosen, weights_.final_norm), weights_.head);
+}
+
+std::unique_ptr<Sites> LayerLoop::make_sites(const Batch& batch) {
+#ifdef STEER_CUDA
+    if (device_.is_cuda())
+        return std::make_unique<DeviceSites>(batch, config_.layer_count, config_.hidden_size, device_, directions_);
+#endif
+    return std::make_unique<HostSites>(batch, config_.hidden_size, weights_.embedding.scalar_type());
 }
 
 PassTensors LayerLoop::pass_tensors(const Batch& batch) const {

@@ -4,6 +4,8 @@
 #include "model/backend.h"
 #include "torch/cache_pool.h"
 #include "torch/decoder.h"
+#include "torch/direction_cache.h"
+#include "torch/sites.h"
 #include "torch/weights.h"
 
 namespace steer {
@@ -16,12 +18,15 @@ class LayerLoop {
 
   private:
     PassTensors pass_tensors(const Batch& batch) const;
+    std::unique_ptr<Sites> make_sites(const Batch& batch);
+    at::Tensor head(const at::Tensor& x, std::span<const LogitRow> wanted);
 
     ModelConfig config_;
     RopeTable rope_;
     ModelWeights weights_;
     Decoder decoder_;
     at::Device device_;
+    DirectionCache directions_;
 };
 
 } // namespace steer

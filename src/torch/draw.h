@@ -1,0 +1,13 @@
+// From the logits of a pass to tokens and scores.
+#pragma once
+
+#include "model/backend.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace steer {
+
+// logits [logit rows, vocab]
+void draw_and_score(const at::Tensor& logits, const Batch& batch, Results& results);
+
+} // namespace steer
