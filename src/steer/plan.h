@@ -21,6 +21,7 @@ struct Push {
     int32_t injection;      // index into the row's strengths
     float scale;            // the layer curve; the push is strength * scale * direction
     const float* direction; // [hidden size], kept alive by the session's vector
+    uint64_t direction_key = 0; // names the direction's contents in this process, so that a device may keep a copy; 0: may not
 };
 
 enum class Metric : uint8_t { cosine, projection, dot };
@@ -33,6 +34,7 @@ struct Probe { // one reading of one gauge at one site, of the row's last token 
     bool own;               // read x - D, D being the push so far
     float direction_norm;   // |direction|
     const float* direction; // [hidden size]
+    uint64_t direction_key = 0;
 };
 
 struct RowPlan {
