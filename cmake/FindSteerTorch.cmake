@@ -9,8 +9,8 @@
 #
 # Linked are libc10.so and libtorch_cpu.so: torch::jit, autograd and the CPU operators are all in the latter, and
 # libtorch.so is an empty shell around it. libtorch_cpu.so of the CUDA wheel itself needs libcudart and libcupti, which it
-# finds through its own RPATH beside the wheel; nothing here names them. With STEER_CUDA=ON libc10_cuda.so and
-# libtorch_cuda.so are linked too, and kept although no symbol of them may be used: loading them registers the CUDA operators.
+# finds through its own RPATH beside the wheel; nothing here names them. The CUDA half, libtorch_cuda.so, is never linked:
+# src/torch/device.cpp loads it when a CUDA device is first asked for, so that one build serves machines with and without.
 
 if(NOT STEER_TORCH_ROOT)
     file(GLOB candidates ${PROJECT_SOURCE_DIR}/build/env/lib/python3*/site-packages/torch)
@@ -64,14 +64,4 @@ if(SteerTorch_FOUND AND NOT TARGET steer_libtorch)
 
     # Beside itself first, so that a host can ship libtorch next to libsteer_torch; then where it was built against.
     set(STEER_TORCH_RPATH "$ORIGIN" ${STEER_TORCH_LIBRARY_DIR})
-
-    if(STEER_CUDA)
-        find_package(CUDAToolkit REQUIRED)
-        find_file(STEER_TORCH_CUDA_LIBRARY libtorch_cuda.so PATHS ${STEER_TORCH_LIBRARY_DIR} REQUIRED NO_CACHE NO_DEFAULT_PATH)
-        find_file(STEER_TORCH_C10_CUDA_LIBRARY libc10_cuda.so PATHS ${STEER_TORCH_LIBRARY_DIR} REQUIRED NO_CACHE NO_DEFAULT_PATH)
-        target_compile_definitions(steer_libtorch INTERFACE STEER_CUDA=1)
-        target_link_libraries(steer_libtorch INTERFACE
-            "-Wl,--push-state,--no-as-needed,${STEER_TORCH_CUDA_LIBRARY},${STEER_TORCH_C10_CUDA_LIBRARY},--pop-state"
-            CUDA::cudart)
-    endif()
 endif()
