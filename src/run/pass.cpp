@@ -1,0 +1,134 @@
+#include "run/pass.h"
+
+#include "files/error.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+namespace steer {
+namespace {
+
+// The exception being handled, as a row's outcome.
+void note_failure(PassRow& row) noexcept {
+    try {
+        try {
+            throw;
+        } catch (const Error& error) {
+            row.status = error.status();
+            row.message = error.what();
+        } catch (const std::bad_alloc&) {
+            row.status = STEER_ERR_MEMORY;
+            row.message = "out of memory";
+        } catch (const std::exception& error) {
+            row.status = STEER_ERR_INTERNAL;
+            row.message = error.what();
+        } catch (...) {
+            row.status = STEER_ERR_INTERNAL;
+        }
+    } catch (...) { // no memory for the words
+        row.message.clear();
+    }
+}
+
+// A Batch with the memory behind its spans.
+struct FlatBatch {
+    std::vector<int32_t> ids, positions;
+    std::vector<uint8_t> chooses_reply;
+    std::vector<BatchRow> rows;
+    std::vector<LogitRow> logit_rows;
+    std::vector<Draw> draws;
+
+    void add(PassRow& row) {
+        const auto token_begin = static_cast<int32_t>(ids.size());
+        ids.insert(ids.end(), row.ids.begin(), row.ids.end());
+        chooses_reply.insert(chooses_reply.end(), row.chooses_reply.begin(), row.chooses_reply.end());
+        for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
+        rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
+                        row.strengths, {}});
+        for (size_t i = 0; i < row.targets.size(); i++)
+            logit_rows.push_back({token_begin + static_cast<int32_t>(i), row.targets[i], row.top_count});
+        if (!row.targets.empty()) return;
+        if (row.draw != nullptr) {
+            draws.push_back(*row.draw);
+            draws.back().logit_row = static_cast<int32_t>(logit_rows.size());
+        }
+        logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1, -1, 0}); // without a draw: to see that it is finite
+    }
+
+    Batch view() const { return {.ids = ids, .positions = positions, .chooses_reply = chooses_reply, .rows = rows,
+                                 .logit_rows = logit_rows, .draws = draws}; }
+};
+
+void give_out(Results& results, std::span<PassRow* const> rows) {
+    size_t drawn = 0, score = 0, reading = 0;
+    for (PassRow* row : rows) {
+        row->left = results.cancelled;
+        if (results.cancelled) continue;
+        for (size_t i = 0; i < std::max<size_t>(1, row->targets.size()); i++) {
+            row->scores.push_back(std::move(results.scores.at(score++)));
+            row->finite = row->finite && row->scores.back().finite;
+        }
+        if (row->draw != nullptr) row->drawn = std::move(results.drawn.at(drawn++));
+        row->finite = row->finite && row->drawn.finite;
+        const size_t probes = row->plan == nullptr ? 0 : row->plan->probes.size();
+        if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
+        row->readings.assign(results.readings.begin() + static_cast<ptrdiff_t>(reading),
+                             results.readings.begin() + static_cast<ptrdiff_t>(reading + probes));
+        reading += probes;
+    }
+}
+
+void compute(Backend& backend, std::span<PassRow* const> rows) {
+    FlatBatch flat;
+    for (PassRow* row : rows) flat.add(*row);
+    Batch batch = flat.view();
+    if (rows.size() == 1) batch.cancelled = rows[0]->cancelled; // with others beside it a row is not worth their work
+    Results results;
+    backend.wait(backend.submit(batch), results);
+    give_out(results, rows);
+}
+
+bool take_blocks(PassRow& row) noexcept {
+    try {
+        row.blocks->make_writable(row.begin, row.end());
+        return true;
+    } catch (...) {
+        note_failure(row);
+        return false;
+    }
+}
+
+} // namespace
+
+void run_pass(Backend& backend, std::span<PassRow* const> rows) noexcept {
+    try {
+        std::vector<PassRow*> ready;
+        ready.reserve(rows.size());
+        for (PassRow* row : rows)
+            if (take_blocks(*row)) ready.push_back(row);
+        if (ready.empty()) return;
+        try {
+            compute(backend, ready);
+            return;
+        } catch (...) {
+            if (ready.size() == 1) {
+                note_failure(*ready[0]);
+                return;
+            }
+        }
+        for (PassRow*& row : ready) {
+            row->scores.clear();
+            row->finite = true;
+            try {
+                compute(backend, {&row, 1});
+            } catch (...) {
+                note_failure(*row);
+            }
+        }
+    } catch (...) {
+        for (PassRow* row : rows) note_failure(*row);
+    }
+}
+
+} // namespace steer

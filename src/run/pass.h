@@ -1,0 +1,43 @@
+// One pass of several conversations through the backend.
+#pragma once
+
+#include "model/backend.h"
+#include "run/cache.h"
+#include "steer/steer.h"
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace steer {
+
+// What one conversation wants of a pass, and what it gets. Spans belong to the conversation and live until the pass is done.
+struct PassRow {
+    std::span<const int32_t> ids;           // the new tokens, at least one
+    int32_t begin = 0;                      // position of the first
+    std::span<const uint8_t> chooses_reply; // [ids]
+    BlockTable* blocks = nullptr;
+    const RowPlan* plan = nullptr;
+    std::span<const float> strengths;
+    std::span<const int32_t> targets;       // not empty: [ids] tokens whose log-probabilities are wanted
+    int32_t top_count = 0;                  // with each of them
+    const Draw* draw = nullptr;             // a token is drawn after the last; logit_row is filled in by the pass
+    const std::atomic<bool>* cancelled = nullptr;
+
+    steer_status status = STEER_OK;
+    std::string message;
+    bool left = false;  // cancelled within the pass: nothing was computed
+    bool finite = true; // false: a logit is NaN, or nothing was left to draw from
+    Drawn drawn;
+    std::vector<Score> scores;
+    std::vector<float> readings;
+
+    int32_t end() const { return begin + static_cast<int32_t>(ids.size()); }
+};
+
+// Computes all rows together; where that fails, each alone, so that a row's failure is its own. Never throws.
+void run_pass(Backend& backend, std::span<PassRow* const> rows) noexcept;
+
+} // namespace steer

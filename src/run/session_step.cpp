@@ -1,0 +1,273 @@
+// One step of a conversation in three parts, so that the middle one can be computed for many together.
+#include "files/error.h"
+#include "run/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <limits>
+#include <optional>
+
+namespace steer {
+namespace {
+
+constexpr float kNoValue = std::numeric_limits<float>::quiet_NaN();
+
+template<class T> void make_room(std::vector<T>& vector, size_t more) {
+    if (vector.capacity() - vector.size() < more) vector.reserve(std::max(vector.size() + more, vector.size() * 2));
+}
+
+steer_candidate to_c(const Candidate& candidate) { return {candidate.token, candidate.log_prob}; }
+
+} // namespace
+
+class Step {
+  public:
+    explicit Step(Session& session) : session_(session), out_(session.outcome_) {}
+
+    // True: row_ is to be computed; false: the outcome is already there.
+    bool prepare() noexcept {
+        out_.reset(session_.turn_.load());
+        return planned_ = guarded([&] { return plan_pass(); });
+    }
+
+    void finish() noexcept {
+        guarded([&] {
+            if (planned_) take_results();
+            fill_rest();
+            return true;
+        });
+    }
+
+    void compute_alone() {
+        PassRow* const row = &row_;
+        session_.model_->run({&row, 1});
+        if (!row_.left || session_.cancelled()) return;
+        row_.cancelled = nullptr; // the hint was an earlier turn's
+        session_.model_->run({&row, 1});
+    }
+
+    PassRow* row() { return &row_; }
+
+  private:
+    template<class Body> bool guarded(Body body) noexcept;
+    bool plan_pass();
+    void take_results();
+    void take_prompt();
+    void take_token();
+    void finish_turn(int32_t finish);
+    void keep();
+    void fill_rest();
+    void read_prompt_scores();
+
+    Session& session_;
+    StepOutcome& out_;
+    PassRow row_;
+    Draw draw_{};
+    GenerationPtr generation_;
+    StepControls controls_;
+    std::vector<uint8_t> chooses_reply_;
+    bool planned_ = false;
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+template<class Body> bool Step::guarded(Body body) noexcept {
+    const auto refuse = [&](steer_status status, const char* words) {
+        out_.refuse(session_.turn_.load(), status, words);
+        return false;
+    };
+    try {
+        return body();
+    } catch (const Error& error) {
+        return refuse(error.status(), error.what());
+    } catch (const std::bad_alloc&) {
+        return refuse(STEER_ERR_MEMORY, "out of memory");
+    } catch (const std::exception& error) {
+        return refuse(STEER_ERR_INTERNAL, error.what());
+    } catch (...) {
+        return refuse(STEER_ERR_INTERNAL, "unknown failure");
+    }
+}
+
+bool Step::plan_pass() {
+    TokenList& list = session_.list_;
+    generation_ = session_.generation();
+    if (generation_ != session_.text_settings_) {
+        session_.text_.set_stop_texts(generation_->stop_texts);
+        session_.text_settings_ = generation_;
+    }
+    if (session_.cancelled()) return finish_turn(STEER_FINISH_CANCELLED), false;
+    if (list.size() == 0) fail(STEER_ERR_STATE, "the session has no tokens: steer_session_set_tokens comes first");
+    const auto pool = session_.model_->pool();
+    if (!pool) fail(STEER_ERR_STATE, "the model's weights are not on the device: steer_model_set_residency");
+    if (session_.blocks_.pool() != pool) { // they were dropped, and the cache with them
+        const std::lock_guard lock(session_.list_mutex_);
+        list.drop_computed(0);
+        session_.blocks_ = BlockTable(pool);
+        session_.publish();
+    }
+    const int32_t begin = list.computed_count();
+    const int32_t chunk = session_.prefill_chunk_ > 0 ? session_.prefill_chunk_ : session_.model_->default_chunk();
+    const int32_t prompt = std::min(chunk, list.size() - 1 - begin); // the last token is computed when one is sampled
+    const bool samples = prompt <= 0;
+    if (samples && list.size() >= session_.context_max_) return finish_turn(STEER_FINISH_CONTEXT_FULL), false;
+
+    const auto count = static_cast<size_t>(samples ? 1 : prompt);
+    {
+        const std::lock_guard lock(session_.list_mutex_);
+        make_room(list.ids, 1);
+        make_room(list.marks, 1);
+        make_room(list.computed, count);
+    }
+    for (size_t i = 0; i < count; i++) chooses_reply_.push_back(list.chooses_reply(begin + static_cast<int32_t>(i)));
+    controls_ = session_.step_controls_;
+    controls_.begin_step(session_.controls_, session_.model_->config().layer_count, samples);
+
+    row_.ids = std::span(list.ids).subspan(static_cast<size_t>(begin), count);
+    row_.begin = begin;
+    row_.chooses_reply = chooses_reply_;
+    row_.blocks = &session_.blocks_;
+    row_.plan = controls_.plan();
+    row_.strengths = controls_.row_strengths();
+    row_.cancelled = &session_.cancel_hint_;
+    if (samples) {
+        draw_ = {.settings = &generation_->sampling, .seed = generation_->seed, .position = list.size(),
+                 .vocab_size = session_.model_->real_vocab_size(), .tokens = list.ids,
+                 .reply_begin = session_.reply_begin_};
+        row_.draw = &draw_;
+    } else if (generation_->prompt_log_probs) {
+        row_.targets = std::span(list.ids).subspan(static_cast<size_t>(begin) + 1, count);
+        row_.top_count = generation_->sampling.top_log_probs;
+    }
+    return true;
+}
+
+void Step::take_results() {
+    if (row_.status == STEER_ERR_STATE && row_.message.empty()) row_.message = "the model's weights have left the device";
+    if (row_.status != STEER_OK) fail(row_.status, "{}", row_.message);
+    if (row_.left) return finish_turn(STEER_FINISH_CANCELLED);
+    if (!row_.finite)
+        fail(STEER_ERR_NUMERIC, "the logits after position {} are not finite: lower the strengths, and refresh if the "
+                                "cache was computed under them", row_.end() - 1);
+    keep();
+    const SteeringKey reached = session_.list_.computed.back();
+    controls_.fill_strengths(out_.strengths);
+    controls_.fill_gauges(row_.readings, row_.draw != nullptr, out_.gauges);
+    controls_.fill_push_free(reached.lowest_site, out_.push_free);
+    session_.step_controls_ = std::move(controls_);
+    if (row_.draw != nullptr) take_token();
+    else take_prompt();
+}
+
+// The pass has succeeded: from here on the list has its results.
+void Step::keep() {
+    const SteeringKey prompt = controls_.key(kSpanPrompt), reply = controls_.key(kSpanReply);
+    TokenList& list = session_.list_;
+    const std::lock_guard lock(session_.list_mutex_);
+    list.note_computed(prompt, reply, static_cast<int32_t>(row_.ids.size()));
+    if (row_.draw != nullptr) {
+        list.ids.push_back(row_.drawn.token);
+        list.marks.push_back(1);
+        session_.reply_count_++;
+    }
+    session_.publish();
+}
+
+void Step::take_prompt() {
+    out_.step.flags |= STEER_STEP_PROMPT;
+    out_.step.position = row_.end() - 1;
+    if (generation_->prompt_log_probs) read_prompt_scores();
+    if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
+}
+
+// Scores of the tokens after each computed position; the very first token has nothing before it.
+void Step::read_prompt_scores() {
+    const auto top_count = static_cast<size_t>(generation_->sampling.top_log_probs);
+    const auto add = [&](float log_prob, std::span<const Candidate> top) {
+        out_.prompt_log_probs.push_back(log_prob);
+        for (size_t i = 0; i < top_count; i++)
+            out_.top.push_back(i < top.size() ? to_c(top[i]) : steer_candidate{-1, kNoValue});
+    };
+    if (row_.begin == 0) add(kNoValue, {});
+    for (size_t i = 0; i < row_.targets.size(); i++) add(row_.scores[i].target_log_prob, row_.scores[i].top);
+    out_.step.top_count = static_cast<uint32_t>(top_count);
+}
+
+void Step::take_token() {
+    const Drawn& drawn = row_.drawn;
+    const Tokenizer& tokenizer = session_.model_->tokenizer();
+    out_.step.token = drawn.token;
+    out_.step.position = row_.end();
+    out_.step.log_prob = drawn.log_prob;
+    out_.step.entropy = drawn.entropy;
+    for (const Candidate& candidate : drawn.top) out_.top.push_back(to_c(candidate));
+    out_.step.top_count = static_cast<uint32_t>(drawn.top.size());
+    out_.bytes = tokenizer.token_bytes(drawn.token);
+
+    const std::vector<int32_t>& stops = generation_->stop_tokens;
+    const bool stop_token = std::find(stops.begin(), stops.end(), drawn.token) != stops.end();
+    if (!stop_token) out_.text = session_.text_.push(tokenizer, drawn.token);
+
+    const int32_t token_max = generation_->token_max;
+    if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
+    else if (stop_token) finish_turn(STEER_FINISH_STOP_TOKEN);
+    else if (session_.text_.stopped()) finish_turn(STEER_FINISH_STOP_TEXT);
+    else if (token_max > 0 && session_.reply_count_ >= token_max) finish_turn(STEER_FINISH_TOKEN_MAX);
+    else if (session_.list_.size() >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
+}
+
+void Step::finish_turn(int32_t finish) {
+    out_.step.finish = finish;
+    out_.text += session_.text_.flush();
+}
+
+void Step::fill_rest() {
+    steer_step& step = out_.step;
+    if (step.status == STEER_OK && out_.strengths.empty() && out_.gauges.empty()) // no pass was run
+        session_.step_controls_.fill_nothing(session_.controls_, out_.gauges, out_.push_free, out_.strengths);
+    if (session_.text_.held()) step.flags |= STEER_STEP_TEXT_HELD;
+    if (!out_.text.empty() && session_.text_.ends_sentence()) step.flags |= STEER_STEP_SENTENCE_END;
+    step.pending_count = static_cast<uint32_t>(std::max(0, session_.list_.size() - 1 - session_.list_.computed_count()));
+    step.milliseconds = std::chrono::duration<float, std::milli>(std::chrono::steady_clock::now() - begin_).count();
+    out_.point();
+}
+
+void Session::step_locked() {
+    Step step(*this);
+    if (step.prepare()) step.compute_alone();
+    step.finish();
+}
+
+void Session::step_many(std::span<const std::shared_ptr<Session>> sessions,
+                        const std::function<void(size_t, const StepOutcome&)>& write) {
+    std::deque<Lock> locks;
+    std::deque<Step> steps;
+    std::vector<size_t> owners; // of steps
+    std::vector<Step*> computed;
+    std::vector<PassRow*> rows;
+    for (size_t i = 0; i < sessions.size(); i++) {
+        try {
+            locks.emplace_back(*sessions[i]);
+        } catch (const Error& error) {
+            StepOutcome refused;
+            refused.refuse(sessions[i]->turn_.load(), error.status(), error.what());
+            write(i, refused);
+            continue;
+        }
+        owners.push_back(i);
+        Step& step = steps.emplace_back(*sessions[i]);
+        if (!step.prepare()) continue;
+        computed.push_back(&step);
+        rows.push_back(step.row());
+    }
+    if (rows.size() == 1) computed[0]->compute_alone();
+    else if (!rows.empty()) sessions[owners[0]]->model_->run(rows);
+    for (size_t i = 0; i < owners.size(); i++) {
+        Session& session = *sessions[owners[i]];
+        steps[i].finish();
+        if (session.closing_.load()) session.outcome_.refuse(session.turn_.load(), STEER_ERR_CANCELLED, kFreed);
+        write(owners[i], session.outcome_);
+    }
+}
+
+} // namespace steer

@@ -1,0 +1,113 @@
+#include "run/step_controls.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace steer {
+namespace {
+
+constexpr float kUnknownValue = std::numeric_limits<float>::quiet_NaN();
+
+std::shared_ptr<const PlanInForce> compile(const Controls& controls, int32_t layer_count) {
+    auto made = std::make_shared<PlanInForce>();
+    made->view = controls.view();
+    std::vector<const InjectionSpec*> injections;
+    std::vector<const GaugeSpec*> gauges;
+    for (const ActiveInjection& one : made->view.injections) injections.push_back(one.spec.get());
+    for (const ActiveGauge& one : made->view.gauges) gauges.push_back(one.spec.get());
+    made->compiled = compile_plan(injections, gauges, layer_count);
+    return made;
+}
+
+// Entries for the ids in `active`, in that order: kept where they were there before, else new ones.
+template<class Entry, class Active, class Make>
+std::vector<Entry> carry_over(const std::vector<Entry>& before, const std::vector<Active>& active, Make make) {
+    std::vector<Entry> now;
+    for (const Active& one : active) {
+        const auto found = std::find_if(before.begin(), before.end(), [&](const Entry& e) { return e.id == one.id; });
+        now.push_back(found == before.end() ? make(one) : *found);
+    }
+    return now;
+}
+
+} // namespace
+
+float Ramp::value() const {
+    if (done >= length) return target;
+    return static_cast<float>(from + (static_cast<double>(target) - from) * done / length);
+}
+
+void StepControls::begin_step(const Controls& controls, int32_t layer_count, bool samples) {
+    if (!in_force_ || in_force_->view.version != controls.version()) {
+        in_force_ = compile(controls, layer_count);
+        ramps_ = carry_over(ramps_, in_force_->view.injections,
+                            [](const ActiveInjection& one) {
+                                return Ramp{one.id, one.first.word, one.first.value, one.first.value, 0, 0};
+                            });
+        windows_ = carry_over(windows_, in_force_->view.gauges, [](const ActiveGauge& one) {
+            return Window{one.id, GaugeWindow(one.spec->window)};
+        });
+    }
+    for (Ramp& ramp : ramps_) {
+        const Command command = controls.command(ramp.id, ramp.word);
+        if (command.word != ramp.word) // a set since the last step: from the value in force
+            ramp = {ramp.id, command.word, ramp.value(), command.value, command.ramp, 0};
+        if (samples && ramp.done < ramp.length) ramp.done++;
+    }
+    row_strengths_.clear();
+    const std::vector<PlannedInjection>& planned = in_force_->compiled.injections;
+    for (size_t begin = 0; begin < planned.size();) { // injections that do the same: in the order of their strengths
+        size_t end = begin;
+        do row_strengths_.push_back(ramps_[static_cast<size_t>(planned[end++].input)].value());
+        while (end < planned.size() && planned[end].same_as_last);
+        std::sort(row_strengths_.begin() + static_cast<ptrdiff_t>(begin), row_strengths_.end());
+        begin = end;
+    }
+}
+
+SteeringKey StepControls::key(SpanMask span) const {
+    std::vector<PushedAmount> pushes;
+    for (size_t i = 0; i < ramps_.size(); i++) {
+        const ActiveInjection& injection = in_force_->view.injections[i];
+        pushes.push_back({injection.effect, injection.lowest_site, injection.spec->span, ramps_[i].value()});
+    }
+    return steering_key(std::move(pushes), span);
+}
+
+void StepControls::fill_strengths(std::vector<float>& out) const {
+    out.assign(in_force_->view.injection_slots, kUnknownValue);
+    for (const Ramp& ramp : ramps_) out[STEER_SLOT(ramp.id)] = ramp.value();
+}
+
+void StepControls::fill_gauges(std::span<const float> readings, bool samples, std::vector<float>& out) {
+    const auto& gauges = in_force_->view.gauges;
+    out.assign(in_force_->view.gauge_slots, kUnknownValue);
+    std::vector<float> layers;
+    for (size_t i = 0; i < gauges.size(); i++) {
+        layers.clear();
+        for (const int32_t probe : in_force_->compiled.gauges[i].probes)
+            layers.push_back(readings[static_cast<size_t>(probe)]);
+        const float value = reduce_layers(gauges[i].spec->reduce, layers);
+        out[STEER_SLOT(gauges[i].id)] = samples ? windows_[i].values.push(value) : value;
+    }
+}
+
+void StepControls::fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const {
+    out.assign(in_force_->view.gauge_slots, 0);
+    for (size_t i = 0; i < in_force_->view.gauges.size(); i++)
+        out[STEER_SLOT(in_force_->view.gauges[i].id)] = in_force_->compiled.gauges[i].highest < lowest_pushed;
+}
+
+void StepControls::fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,
+                                std::vector<float>& strengths) const {
+    const ControlsView view = controls.view();
+    gauges.assign(view.gauge_slots, kUnknownValue);
+    push_free.assign(view.gauge_slots, 0);
+    strengths.assign(view.injection_slots, kUnknownValue);
+}
+
+void StepControls::begin_turn() {
+    for (Window& window : windows_) window.values.clear();
+}
+
+} // namespace steer

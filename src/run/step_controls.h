@@ -1,0 +1,59 @@
+// The conversation's side of its controls: the plan in force, where each ramp stands, the gauges' windows. Belongs to the
+// thread that steps; a step works on a copy and keeps it only if it succeeds, so a failure changes nothing.
+#pragma once
+
+#include "run/controls.h"
+#include "steer/compile_plan.h"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace steer {
+
+struct Ramp {
+    uint32_t id = 0;
+    uint64_t word = 0;                // of the command it follows
+    float from = 0.0f, target = 0.0f;
+    uint32_t length = 0, done = 0;    // tokens
+    float value() const;
+};
+
+struct PlanInForce { // immutable, shared by forks
+    ControlsView view;
+    CompiledPlan compiled;
+};
+
+class StepControls {
+  public:
+    // Reads the controls: a new plan where something was added or removed, new strengths. samples: the step makes a token,
+    // so ramps move on by one.
+    void begin_step(const Controls& controls, int32_t layer_count, bool samples);
+
+    const RowPlan* plan() const { return &in_force_->compiled.row; }
+    std::span<const float> row_strengths() const { return row_strengths_; } // in the plan's order
+    SteeringKey key(SpanMask span) const;
+
+    // By slot. A token's values enter the windows, a prompt's are shown alone. lowest_pushed: the lowest site at which
+    // anything was pushed at this position or before it in the cache.
+    void fill_strengths(std::vector<float>& out) const;
+    void fill_gauges(std::span<const float> readings, bool samples, std::vector<float>& out);
+    void fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const;
+    void fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,
+                      std::vector<float>& strengths) const; // no pass was run
+
+    void begin_turn(); // windows start anew
+
+  private:
+    struct Window {
+        uint32_t id;
+        GaugeWindow values;
+    };
+
+    std::shared_ptr<const PlanInForce> in_force_;
+    std::vector<Ramp> ramps_;         // by in_force_->view.injections
+    std::vector<float> row_strengths_;
+    std::vector<Window> windows_;     // by in_force_->view.gauges
+};
+
+} // namespace steer

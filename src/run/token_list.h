@@ -1,0 +1,36 @@
+// The tokens of a conversation, and beside each computed position what steering its cache entry was built under.
+#pragma once
+
+#include "run/controls.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace steer {
+
+struct TokenList {
+    std::vector<int32_t> ids;
+    std::vector<uint8_t> marks;          // 1: an assistant speaks
+    std::vector<SteeringKey> computed;   // of positions with a cache entry; lowest_site: at or before this position
+
+    int32_t size() const { return static_cast<int32_t>(ids.size()); }
+    int32_t computed_count() const { return static_cast<int32_t>(computed.size()); }
+
+    // Of the token that a position chooses; the last position's is the reply that is to come.
+    bool chooses_reply(int32_t position) const {
+        const auto next = static_cast<size_t>(position) + 1;
+        return next >= marks.size() || marks[next] != 0;
+    }
+    SpanMask span(int32_t position) const { return chooses_reply(position) ? kSpanReply : kSpanPrompt; }
+
+    // From position on the list reads ids; entries stay as far as the list is unchanged, but for its last token's.
+    void replace(int32_t position, std::span<const int32_t> new_ids, const uint8_t* new_marks);
+    void note_computed(SteeringKey prompt, SteeringKey reply, int32_t count);
+    void drop_computed(int32_t from);
+
+    // The first computed position that today's settings would compute differently; -1: none.
+    int32_t stale_from(SteeringKey prompt, SteeringKey reply) const;
+};
+
+} // namespace steer

@@ -1,0 +1,63 @@
+// A session's injections and gauges, compiled into the plan that a backend reads.
+#pragma once
+
+#include "steer/gauge.h"
+#include "steer/plan.h"
+#include "steer/vector.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace steer {
+
+struct InjectionSpec {
+    VectorPtr vector;
+    PushKind kind = PushKind::add;
+    SpanMask span = kSpanAll;
+    int32_t rows = 0;                       // STEER_ROWS_*
+    int32_t layer_begin = 0, layer_end = 0; // rows of the vector, half open, clipped to what it has
+    std::vector<float> layer_scales;        // layer_end - layer_begin, or empty: all 1
+};
+
+struct GaugeSpec {
+    VectorPtr vector;
+    Metric metric = Metric::cosine;
+    Tap tap = Tap::before;
+    bool own = false;
+    int32_t rows = 0;                       // STEER_ROWS_*
+    int32_t layer_begin = 0, layer_end = 0; // clipped to what the vector has
+    Reduce reduce = Reduce::mean;
+    int32_t window = 1;
+};
+
+// What an injection does to the stream, without its strength and span: equal numbers, equal pushes.
+uint64_t effect_key(const InjectionSpec& spec);
+int32_t lowest_site(const InjectionSpec& spec);
+
+// STEER_ERR_ARG where nothing would be pushed or read, STEER_ERR_MISMATCH where a row lies beyond the model.
+void check_injection(const InjectionSpec& spec, int32_t layer_count);
+void check_gauge(const GaugeSpec& spec, int32_t layer_count);
+
+struct PlannedInjection {
+    int32_t input;      // index into the injections given
+    bool same_as_last;  // does exactly what the one before does: sort the strengths of such a run
+};
+
+struct PlannedGauge {
+    std::vector<int32_t> probes; // into RowPlan::probes, by layer
+    int32_t lowest, highest;     // sites
+};
+
+struct CompiledPlan {
+    RowPlan row;
+    std::vector<PlannedInjection> injections; // in the order of the row's strengths
+    std::vector<PlannedGauge> gauges;         // as given
+};
+
+// The order of sums is fixed by what is pushed (vector fingerprint, layers, scales), never by who was added first.
+// Vectors must outlive the plan.
+CompiledPlan compile_plan(std::span<const InjectionSpec* const> injections, std::span<const GaugeSpec* const> gauges,
+                          int32_t layer_count);
+
+} // namespace steer
