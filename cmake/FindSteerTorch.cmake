@@ -63,5 +63,7 @@ if(SteerTorch_FOUND AND NOT TARGET steer_libtorch)
     target_link_libraries(steer_libtorch INTERFACE ${STEER_TORCH_CPU_LIBRARY} ${STEER_TORCH_C10_LIBRARY})
 
     # Beside itself first, so that a host can ship libtorch next to libsteer_torch; then where it was built against.
-    set(STEER_TORCH_RPATH "$ORIGIN" ${STEER_TORCH_LIBRARY_DIR})
+    # The wheel's CUDA runtime lies in a folder of its own; our CUDA kernels link it too.
+    file(GLOB runtime ${STEER_TORCH_ROOT}/../nvidia/cu[0-9]*/lib)
+    set(STEER_TORCH_RPATH "$ORIGIN" ${STEER_TORCH_LIBRARY_DIR} ${runtime})
 endif()

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Installs libsteer into an empty folder, moves that folder, and builds hosts against it: the C program of README.md, taken
+out of it word for word, with pkg-config and with CMake, and a C++ program that needs no weights. Then runs them.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SKIP = 77
+
+
+def run(*command, **keywords):
+    print("$", *command, flush=True)
+    return subprocess.run([str(word) for word in command], check=True, **keywords)
+
+
+def readme_program(readme):
+    """The one block of C that includes the header."""
+    blocks = re.findall(r"^```c\n(.*?)^```", readme.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    programs = [block for block in blocks if "#include <steer/steer.h>" in block and "int main" in block]
+    if len(programs) != 1:
+        sys.exit(f"{readme} should hold one C program; it holds {len(programs)}")
+    return programs[0]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("build", "source", "work", "cmake", "cc", "cxx", "libdir"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--backend", action="store_true", help="libsteer_torch was built: replies can be computed")
+    options = parser.parse_args()
+    source, work = Path(options.source), Path(options.work)
+    if not shutil.which("pkg-config"):
+        print("SKIP: pkg-config is not installed")
+        return SKIP
+
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    run(options.cmake, "--install", options.build, "--prefix", work / "first", stdout=subprocess.DEVNULL)
+    prefix = work / "moved"
+    (work / "first").rename(prefix)  # what is installed must not remember where
+
+    talk = work / "talk.c"
+    talk.write_text(readme_program(source / "README.md"), encoding="utf-8")
+
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(prefix / options.libdir / "pkgconfig")}
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "steer"], env=environment, check=True, capture_output=True,
+                           text=True).stdout.split()
+    run(options.cc, "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", talk, "-o", work / "talk", *flags,
+        f"-Wl,-rpath,{prefix / options.libdir}")
+
+    run(options.cmake, "-S", source / "tests/consumer/project", "-B", work / "host", "-G", "Ninja",
+        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DTALK_SOURCE={talk}", f"-DCMAKE_C_COMPILER={options.cc}",
+        f"-DCMAKE_CXX_COMPILER={options.cxx}", stdout=subprocess.DEVNULL)
+    run(options.cmake, "--build", work / "host", stdout=subprocess.DEVNULL)
+
+    model = prefix / "share/steer/demo_model"
+    run(work / "host/look", model)
+    if options.backend:
+        vector = next(iter(sorted(model.glob("*vector*.safetensors"))), None)
+        if vector is None:
+            sys.exit(f"no persona vector was installed in {model}")
+        for program in (work / "talk", work / "host/talk"):
+            said = run(program, model, vector, stdout=subprocess.PIPE).stdout
+            print(said.decode("utf-8"))  # must be whole characters
+            if len(said.decode("utf-8").strip()) < 2:
+                sys.exit(f"{program} said nothing")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
