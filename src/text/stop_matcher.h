@@ -27,6 +27,8 @@ class StopMatcher {
     bool held() const { return !held_.empty(); }
 
   private:
+    void reset_states();
+
     std::vector<Finder> stops_;
     std::vector<size_t> states_; // bytes of each stop text that the text so far ends with
     std::string held_;

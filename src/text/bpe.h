@@ -1,0 +1,52 @@
+// Byte-pair merging of one word. Ties and order as in Hugging Face tokenizers: lowest rank first, then leftmost.
+#pragma once
+
+#include "text/flat_table.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace steer {
+
+struct BpeMerge {
+    uint32_t rank; // lower merges first
+    int32_t id;    // what the pair becomes
+};
+
+// Working memory, reused from word to word; one per call of encode.
+struct BpeScratch {
+    struct Symbol {
+        int32_t id;
+        int32_t previous, next; // -1: none
+        bool alive;
+    };
+    struct Candidate {
+        uint32_t rank;
+        int32_t position, id;
+    };
+    std::vector<Symbol> symbols;
+    std::vector<Candidate> heap;
+};
+
+class BpeModel {
+  public:
+    BpeModel(const std::array<int32_t, 256>& byte_ids, size_t merge_count) : byte_ids_(byte_ids), merges_(merge_count) {}
+
+    void add(int32_t left, int32_t right, const BpeMerge& merge) { merges_.set(key(left, right), merge); }
+    void encode_word(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const;
+
+  private:
+    static uint64_t key(int32_t left, int32_t right) {
+        return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+    }
+    void encode_short(std::string_view word, std::vector<int32_t>& out) const;
+    void encode_long(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const;
+    void push_candidate(BpeScratch& scratch, int32_t position) const;
+
+    std::array<int32_t, 256> byte_ids_;
+    FlatTable<BpeMerge> merges_;
+};
+
+} // namespace steer

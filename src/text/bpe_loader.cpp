@@ -1,0 +1,229 @@
+// tokenizer.json of Hugging Face tokenizers, the parts that Qwen's layout uses. Facts: formats.md part C.
+#include "files/error.h"
+#include "files/json.h"
+#include "files/sha256.h"
+#include "text/bpe_tokenizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/utf8.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace steer {
+namespace {
+
+constexpr int64_t id_limit = int64_t{1} << 22;      // the largest vocabulary in use has 2^18 tokens
+
+// Byte-level BPE writes each byte as one printable character: those of Latin-1 that print stand for themselves, the others
+// count up from U+0100.
+struct ByteAlphabet {
+    std::array<uint32_t, 256> character{};
+    std::array<int16_t, 512> byte{};
+
+    ByteAlphabet() {
+        byte.fill(-1);
+        uint32_t extra = 256;
+        for (uint32_t b = 0; b < 256; ++b) {
+            bool prints = (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD);
+            character[b] = prints ? b : extra++;
+            byte[character[b]] = static_cast<int16_t>(b);
+        }
+    }
+    // The bytes that a vocabulary entry spells; one that is not in this alphabet spells itself.
+    std::string decode(std::string_view text) const {
+        std::string bytes;
+        for (const char *at = text.data(), *end = at + text.size(); at < end;) {
+            uint32_t code = decode_valid_utf8(at);
+            if (code >= byte.size() || byte[code] < 0) return std::string(text);
+            bytes += static_cast<char>(byte[code]);
+        }
+        return bytes;
+    }
+};
+
+class Loader {
+  public:
+    Loader(std::string_view text, const std::string& name) : name_(name), root_(parse_json(text, name)) {}
+
+    std::unique_ptr<Tokenizer> load() {
+        bool nfc = read_normalizer();
+        check_pre_tokenizer();
+        const Json& model = get_object(root_, "model", name_);
+        check_model(model);
+        read_vocabulary(get_object(model, "vocab", name_));
+        BpeParts parts{read_merges(get_array(model, "merges", name_)), {}, {}, {}, nfc, {}};
+        read_added(parts.added);
+        parts.bytes.resize(tokens_.size());
+        parts.flags = std::move(flags_);
+        for (size_t id = 0; id < tokens_.size(); ++id) parts.bytes.set(static_cast<int32_t>(id), tokens_[id]);
+        parts.fingerprint = fingerprint(parts);
+        return std::make_unique<BpeTokenizer>(std::move(parts));
+    }
+
+  private:
+    static bool absent(const Json* field) { return !field || field->is_null(); }
+
+    [[noreturn]] void unsupported(std::string_view what, const Json& value) const {
+        std::string words = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+        if (words.size() > 120) words = words.substr(0, 120) + "...";
+        fail(STEER_ERR_UNSUPPORTED, "{}: {} is not supported: {}", name_, what, words);
+    }
+
+    bool read_normalizer() const {
+        const Json* normalizer = find_field(root_, "normalizer");
+        if (absent(normalizer)) return false;
+        if (get_string(*normalizer, "type", name_) != "NFC") unsupported("normalizer", *normalizer);
+        return true;
+    }
+
+    void check_pre_tokenizer() const {
+        const Json& sequence = get_object(root_, "pre_tokenizer", name_);
+        if (get_string(sequence, "type", name_) != "Sequence") unsupported("pre_tokenizer", sequence);
+        const Json& steps = get_array(sequence, "pretokenizers", name_);
+        if (steps.size() != 2 || get_string(steps[0], "type", name_) != "Split" ||
+            get_string(steps[1], "type", name_) != "ByteLevel") {
+            unsupported("pre_tokenizer", sequence);
+        }
+        const Json& split = steps[0];
+        if (get_string_or(get_object(split, "pattern", name_), "Regex", name_, "") != qwen_pattern) {
+            unsupported("pre_tokenizer pattern", split["pattern"]);
+        }
+        if (get_string(split, "behavior", name_) != "Isolated" || get_bool_or(split, "invert", name_, false)) {
+            unsupported("pre_tokenizer Split", split);
+        }
+        const Json& bytes = steps[1];
+        if (get_bool_or(bytes, "add_prefix_space", name_, true) || get_bool_or(bytes, "use_regex", name_, true)) {
+            unsupported("pre_tokenizer ByteLevel", bytes);
+        }
+    }
+
+    void check_model(const Json& model) const {
+        if (get_string_or(model, "type", name_, "BPE") != "BPE") unsupported("model", model["type"]);
+        for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"}) {
+            const Json* field = find_field(model, key);
+            bool off = absent(field) || *field == "" || *field == false || *field == 0.0;
+            if (!off) unsupported(fmt::format("model.{}", key), *field);
+        }
+    }
+
+    void put(int64_t id, std::string bytes, uint8_t flags) {
+        auto index = static_cast<size_t>(id);
+        if (index >= tokens_.size()) tokens_.resize(index + 1), flags_.resize(index + 1), known_.resize(index + 1);
+        tokens_[index] = std::move(bytes);
+        flags_[index] = flags;
+        known_[index] = true;
+    }
+
+    void read_vocabulary(const Json& vocabulary) {
+        const auto& entries = vocabulary.get_ref<const Json::object_t&>();
+        ids_.reserve(entries.size());
+        for (const auto& [text, value] : entries) {
+            bool good = value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(id_limit);
+            if (!good) {
+                fail(STEER_ERR_FORMAT, "{}: vocab: the id of \"{}\" must be a whole number from 0 to {}", name_, text, id_limit - 1);
+            }
+            auto id = value.get<int64_t>();
+            if (static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) {
+                fail(STEER_ERR_FORMAT, "{}: vocab: id {} is given twice", name_, id);
+            }
+            put(id, alphabet_.decode(text), 0);
+            ids_.emplace(text, static_cast<int32_t>(id));
+        }
+    }
+
+    int32_t id_of(std::string_view text, const char* where, size_t index) const {
+        auto found = ids_.find(text);
+        if (found == ids_.end()) fail(STEER_ERR_FORMAT, "{}: {}[{}]: \"{}\" is not in vocab", name_, where, index, text);
+        return found->second;
+    }
+
+    // "a b" in older files, ["a", "b"] in newer ones.
+    std::pair<std::string_view, std::string_view> merge_parts(const Json& merge, size_t index) const {
+        if (merge.is_string()) {
+            std::string_view text = merge.get_ref<const std::string&>();
+            size_t space = text.find(' ');
+            if (space != std::string_view::npos && text.find(' ', space + 1) == std::string_view::npos) {
+                return {text.substr(0, space), text.substr(space + 1)};
+            }
+        } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+            return {merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>()};
+        }
+        fail(STEER_ERR_FORMAT, "{}: merges[{}] must be \"a b\" or [\"a\", \"b\"]", name_, index);
+    }
+
+    BpeModel read_merges(const Json& merges) {
+        std::array<int32_t, 256> byte_ids{};
+        for (size_t b = 0; b < 256; ++b) {
+            std::string text;
+            append_utf8(alphabet_.character[b], text);
+            byte_ids[b] = id_of(text, "byte alphabet", b);
+        }
+        BpeModel model(byte_ids, merges.size());
+        std::string joined;
+        for (size_t rank = 0; rank < merges.size(); ++rank) {
+            auto [left, right] = merge_parts(merges[rank], rank);
+            joined.assign(left).append(right);
+            int32_t ids[3] = {id_of(left, "merges", rank), id_of(right, "merges", rank), id_of(joined, "merges", rank)};
+            model.add(ids[0], ids[1], {static_cast<uint32_t>(rank), ids[2]});
+            merge_sum_.update(ids, sizeof ids);
+        }
+        return model;
+    }
+
+    void read_added(AddedTokens& added) {
+        const Json* list = find_field(root_, "added_tokens");
+        if (absent(list)) return;
+        const Json& tokens = get_array(root_, "added_tokens", name_);
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            const Json& token = tokens[i];
+            std::string where = fmt::format("{}: added_tokens[{}]", name_, i);
+            int64_t id = get_int(token, "id", where, 0, id_limit - 1);
+            std::string content = get_string(token, "content", where);
+            if (content.empty()) continue;
+            if (content.size() > AddedTokens::content_max) {
+                fail(STEER_ERR_UNSUPPORTED, "{}: content of {} bytes, allowed are {}", where, content.size(), AddedTokens::content_max);
+            }
+            for (const char* key : {"single_word", "lstrip", "rstrip"}) {
+                if (get_bool_or(token, key, where, false)) unsupported(fmt::format("added_tokens[{}].{}", i, key), token);
+            }
+            // A normalised token is looked for in normalised text. For ASCII that is the same as in raw text.
+            bool ascii = std::all_of(content.begin(), content.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+            if (get_bool_or(token, "normalized", where, false) && !ascii) {
+                unsupported(fmt::format("added_tokens[{}].normalized", i), token);
+            }
+            bool special = get_bool_or(token, "special", where, false);
+            added.add(content, static_cast<int32_t>(id));
+            put(id, std::move(content), static_cast<uint8_t>(TokenControl | (special ? TokenSpecial : 0)));
+        }
+    }
+
+    std::array<uint8_t, 32> fingerprint(const BpeParts& parts) {
+        Sha256 sum = merge_sum_;
+        uint8_t nfc = parts.nfc;
+        sum.update(&nfc, 1);
+        for (int32_t id = 0; static_cast<size_t>(id) < parts.bytes.count(); ++id) {
+            std::string_view bytes = parts.bytes.get(id);
+            uint32_t head[3] = {static_cast<uint32_t>(id), static_cast<uint32_t>(bytes.size()), parts.flags[static_cast<size_t>(id)]};
+            sum.update(head, sizeof head);
+            sum.update(bytes.data(), bytes.size());
+        }
+        return sum.finish();
+    }
+
+    const std::string& name_;
+    Json root_;
+    ByteAlphabet alphabet_;
+    std::unordered_map<std::string_view, int32_t> ids_; // by the text in vocab; views into root_
+    std::vector<std::string> tokens_;                   // bytes by id
+    std::vector<uint8_t> flags_;
+    std::vector<bool> known_;
+    Sha256 merge_sum_;
+};
+
+} // namespace
+
+std::unique_ptr<Tokenizer> load_bpe_tokenizer(std::string_view tokenizer_json, const std::string& name) {
+    return Loader(tokenizer_json, name).load();
+}
+
+} // namespace steer
