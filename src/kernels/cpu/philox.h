@@ -8,6 +8,7 @@
 // u near 0 gives the large values that win, and there its 32 bits are finest. g lies in [-3.14, 22.88].
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -15,31 +16,20 @@
 namespace steer {
 
 constexpr float kNoiseMax = 22.88f;
-constexpr int32_t kNoiseBlock = 64; // tokens whose words are made together, as wide as the vector units are
 
-// words[i] belongs to token first + i; first is a multiple of kNoiseBlock.
-inline void noise_words(uint64_t seed, int32_t position, int32_t first, uint32_t words[kNoiseBlock]) {
-    constexpr int32_t kCounters = kNoiseBlock / 4;
-    uint32_t x0[kCounters], x1[kCounters], x2[kCounters] = {}, x3[kCounters] = {};
-    for (int32_t i = 0; i < kCounters; i++) {
-        x0[i] = static_cast<uint32_t>(first / 4 + i);
-        x1[i] = static_cast<uint32_t>(position);
+inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> x, uint64_t key) {
+    auto key0 = static_cast<uint32_t>(key), key1 = static_cast<uint32_t>(key >> 32);
+    for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u) {
+        const uint64_t a = uint64_t{0xD2511F53u} * x[0], b = uint64_t{0xCD9E8D57u} * x[2];
+        x = {static_cast<uint32_t>(b >> 32) ^ x[1] ^ key0, static_cast<uint32_t>(b),
+             static_cast<uint32_t>(a >> 32) ^ x[3] ^ key1, static_cast<uint32_t>(a)};
     }
-    auto key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
-    for (int round = 0; round < 10; round++, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u)
-        for (int32_t i = 0; i < kCounters; i++) {
-            const uint64_t a = uint64_t{0xD2511F53u} * x0[i], b = uint64_t{0xCD9E8D57u} * x2[i];
-            x0[i] = static_cast<uint32_t>(b >> 32) ^ x1[i] ^ key0;
-            x1[i] = static_cast<uint32_t>(b);
-            x2[i] = static_cast<uint32_t>(a >> 32) ^ x3[i] ^ key1;
-            x3[i] = static_cast<uint32_t>(a);
-        }
-    for (int32_t i = 0; i < kCounters; i++) {
-        words[4 * i] = x0[i];
-        words[4 * i + 1] = x1[i];
-        words[4 * i + 2] = x2[i];
-        words[4 * i + 3] = x3[i];
-    }
+    return x;
+}
+
+// Of four tokens: 4 quad .. 4 quad + 3.
+inline std::array<uint32_t, 4> noise_words(uint64_t seed, int32_t position, int32_t quad) {
+    return philox4x32({static_cast<uint32_t>(quad), static_cast<uint32_t>(position), 0, 0}, seed);
 }
 
 inline float gumbel(uint32_t word) {
