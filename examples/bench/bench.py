@@ -1,0 +1,175 @@
+"""Tokens a second of libsteer through its C door, next to a peer on the same weights in the same run.
+
+Runs of both take turns, so that a busy minute of the machine hits all alike; shown are medians and the spread.
+"""
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+KINDS = ("plain", "steered")
+
+
+class Runner:
+    """A process that answers `run KIND PROMPT TOKENS` with a line of JSON."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.about = self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"bench: {self.name} ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def run(self, kind, prompt, tokens):
+        self.process.stdin.write(f"run {kind} {prompt} {tokens}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def device_name(device):
+    if device.startswith("cuda"):
+        words = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader", "-i", device.partition(":")[2] or "0"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = re.findall(r"model name\s*:\s*(.+)", file.read())
+    return f"{names[0] if names else platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def real_vocabulary(folder):
+    """Ids that the tokenizer knows; what lies beyond is padding, which is never sampled."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return max(list(tokenizer["model"]["vocab"].values()) + [token["id"] for token in tokenizer["added_tokens"]]) + 1
+
+
+def measure(folder, options):
+    dtype = options.dtype or ("bfloat16" if options.device.startswith("cuda") else "float32")
+    runners = [Runner("libsteer", [options.program, folder, options.device, dtype, options.threads])]
+    if options.peer == "transformers":
+        runners.append(Runner("transformers", [sys.executable, HERE / "peer_transformers.py", folder, options.device, dtype,
+                                               options.threads, real_vocabulary(folder)]))
+    results = {(runner.name, kind): [] for runner in runners for kind in KINDS}
+    for runner in runners:
+        for kind in KINDS:
+            runner.run(kind, options.prompt, min(options.tokens, 8))  # warm caches and thread pools; not counted
+    for turn in range(options.runs):
+        for runner in runners if turn % 2 == 0 else reversed(runners):
+            for kind in KINDS:
+                results[runner.name, kind].append(runner.run(kind, options.prompt, options.tokens))
+                print(f"bench: {folder.name}, run {turn + 1} of {options.runs}, {runner.name} {kind}: "
+                      f"{results[runner.name, kind][-1]['tokens_per_second']:.1f} tokens/s", file=sys.stderr)
+    abouts = {runner.name: runner.about for runner in runners}
+    for runner in runners:
+        runner.close()
+    return {"model": folder.name, "dtype": dtype, "about": abouts,
+            "runs": {f"{name} {kind}": values for (name, kind), values in results.items()}}
+
+
+def agreement(result, kind):
+    """How many tokens of the first run both sides chose alike, from the start on."""
+    ours = result["runs"][f"libsteer {kind}"][0]["tokens"]
+    peer = result["runs"][f"transformers {kind}"][0]["tokens"]
+    same = next((i for i, pair in enumerate(zip(ours, peer)) if pair[0] != pair[1]), len(ours))
+    return f"{same} of {len(ours)}"
+
+
+def table(results, options):
+    def cell(values, digits):
+        low, high = min(values), max(values)
+        return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    lines = ["| model | host | tokens/s, no steering | tokens/s, push at every layer + 4 gauges | prompt tokens/s | first token ms |",
+             "|---|---|---|---|---|---|"]
+    notes = []
+    for result in results:
+        speeds = {}
+        for name in ("libsteer", "transformers"):
+            if f"{name} plain" not in result["runs"]:
+                continue
+            runs = {kind: result["runs"][f"{name} {kind}"] for kind in KINDS}
+            speed = {kind: [run["tokens_per_second"] for run in runs[kind]] for kind in KINDS}
+            speeds[name] = {kind: statistics.median(speed[kind]) for kind in KINDS}
+            first = [run["first_token_ms"] for run in runs["steered"]]
+            prompt = [options.prompt / ms * 1e3 for ms in first]
+            lines.append(f"| {result['model']}, {result['dtype']} | {name} | {cell(speed['plain'], 1)} | {cell(speed['steered'], 1)} | "
+                         f"{cell(prompt, 0)} | {cell(first, 1)} |")
+        cost = 100 * (1 - speeds["libsteer"]["steered"] / speeds["libsteer"]["plain"])
+        note = f"{result['model']}: steering and gauges cost libsteer {cost:.1f} % of its speed"
+        if "transformers" in speeds:
+            times = {kind: speeds["libsteer"][kind] / speeds["transformers"][kind] for kind in KINDS}
+            note += (f"; it makes {times['plain']:.2f} times the tokens of transformers without and {times['steered']:.2f} times with steering; "
+                     f"same greedy tokens from the start: {agreement(result, 'plain')} without, {agreement(result, 'steered')} with")
+        notes.append(f"- {note}.")
+    return "\n".join(lines) + "\n\n" + "\n".join(notes) + "\n"
+
+
+def report(results, options):
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers"))
+    command = shlex.join(["./run", "bench", *options.arguments])
+    return (f"{device_name(options.device)}; {options.threads} threads; {datetime.date.today()}; {versions}; `{command}`\n\n"
+            f"Greedy, {options.prompt} prompt tokens, {options.tokens} new ones, {options.runs} runs of each in turns: median (least to most).\n\n"
+            + table(results, options))
+
+
+def write_docs(text, heading):
+    """Replaces the part between this heading's marks in docs/benchmarks.md."""
+    path = ROOT / "docs/benchmarks.md"
+    begin, end = f"<!-- bench {heading} -->", f"<!-- end {heading} -->"
+    old = path.read_text(encoding="utf-8")
+    if begin not in old:
+        sys.exit(f"bench: {path} has no place for it: {begin}")
+    before, rest = old.split(begin, 1)
+    path.write_text(f"{before}{begin}\n{text}{end}{rest.split(end, 1)[1]}", encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--program", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--scratch", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--model", type=Path, action="append", metavar="FOLDER",
+                        help="may be repeated; default: the demo model and random weights of Qwen2.5-0.5B's shape")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default: float32 on a CPU, else bfloat16")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--prompt", type=int, default=128, help="prompt tokens")
+    parser.add_argument("--tokens", type=int, default=64, help="new tokens")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peer", choices=("transformers", "none"), default="transformers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every run, for a closer look")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    options = parser.parse_args()
+    hidden = {"--program", "--scratch"}
+    words = sys.argv[1:]
+    options.arguments = [w for i, w in enumerate(words) if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
+    folders = options.model
+    if not folders:
+        from make_checkpoint import make_checkpoint
+        folders = [ROOT / "examples/demo_model/model", make_checkpoint(options.scratch, ROOT / "examples/demo_model/model")]
+    results = [measure(folder.resolve(), options) for folder in folders]
+    text = report(results, options)
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps({"device": device_name(options.device), "results": results}, indent=1), encoding="utf-8")
+    if options.write:
+        write_docs(text, "cuda" if options.device.startswith("cuda") else "cpu")
+
+
+if __name__ == "__main__":
+    main()
