@@ -44,11 +44,10 @@ float maximum(const float* block) {
 void add_block(const float* block, float max, float from, ExpSums& sums) {
     float weight[kLogitBlock], weighted[kLogitBlock];
     for (int32_t i = 0; i < kLogitBlock; i++) {
-        const float below = block[i] - max;
-        const float clipped = below > -87.0f ? below : -87.0f; // -Inf weighs nothing, and 0 x Inf must not be formed
-        const float kept = exp_of_negative(clipped);
+        const float below = block[i] >= from ? block[i] - max : -87.0f; // finite: 0 x Inf must not be formed
+        const float kept = exp_of_negative(below);
         weight[i] = block[i] >= from ? kept : 0.0f;
-        weighted[i] = weight[i] * clipped;
+        weighted[i] = weight[i] * below;
     }
     sums.sum += static_cast<double>(fold_sum<kLogitBlock>(weight));
     sums.weighted += static_cast<double>(fold_sum<kLogitBlock>(weighted));
@@ -75,6 +74,7 @@ int32_t largest(std::span<const float> x, std::span<const float> block_max) {
 
 ExpSums exp_sums(std::span<const float> x, std::span<const float> block_max, float max, float from) {
     ExpSums sums;
+    from = std::max(from, max - 87.0f); // e^-87 is nothing beside 1
     for_each_block(x, [&](size_t begin, const float* block) {
         if (block_max[begin / kLogitBlock] >= from) add_block(block, max, from, sums);
     });
