@@ -1,0 +1,103 @@
+#include "find_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+namespace chat {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uintmax_t largest_vector = 256u << 20; // bytes; weights are larger, and are not opened to look
+constexpr int levels_up = 6;                          // from build/NAME/bin to the source tree
+
+bool has_model(const fs::path& folder) {
+    std::error_code ignored;
+    return fs::is_regular_file(folder / "config.json", ignored);
+}
+
+bool may_be_vector(const fs::directory_entry& entry) {
+    std::error_code error;
+    if (!entry.is_regular_file(error) || error) return false;
+    const std::string extension = entry.path().extension().string();
+    if (extension != ".safetensors" && extension != ".pt" && extension != ".gguf") return false;
+    const std::string name = entry.path().filename().string();
+    for (const char* weights : {"model", "pytorch_model", "adapter", "consolidated"}) {
+        if (name.starts_with(weights)) return false;
+    }
+    const std::uintmax_t size = entry.file_size(error);
+    return !error && size <= largest_vector;
+}
+
+struct Candidate {
+    fs::path path;
+    fs::file_time_type time;
+};
+
+std::vector<Candidate> candidates(const fs::path& model) {
+    std::vector<Candidate> found;
+    const fs::path above = model / "..";
+    for (const fs::path& folder : {model / "vectors", model, above, above / "vectors"}) {
+        std::error_code error;
+        for (fs::directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
+             !error && it != end; it.increment(error)) {
+            std::error_code no_time;
+            if (!may_be_vector(*it)) continue;
+            found.push_back({it->path().lexically_normal(), it->last_write_time(no_time)});
+        }
+    }
+    std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+        return a.time != b.time ? a.time > b.time : a.path < b.path;
+    });
+    return found;
+}
+
+} // namespace
+
+std::string find_demo_model() {
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error);
+    if (error) return {};
+    const fs::path folder = program.parent_path();
+    for (const char* installed : {"../share/steer/demo_model/model", "../share/steer/demo_model"}) {
+        if (has_model(folder / installed)) return (folder / installed).lexically_normal().string();
+    }
+    fs::path up = folder;
+    for (int level = 0; level < levels_up && up.has_relative_path(); ++level, up = up.parent_path()) {
+        const fs::path model = up / "examples" / "demo_model" / "model";
+        if (has_model(model)) return model.string();
+    }
+    return {};
+}
+
+Vector open_vector(const std::string& path, const steer_model* model,
+                   const std::function<void(const std::string&)>& warn) {
+    Vector vector = load_vector(path, model); // refuses another model's fingerprint
+    const steer_vector_info info = vector_info(vector.get());
+    const int width = model_info(model).hidden_size;
+    if (info.hidden_size != width) {
+        throw std::runtime_error("vector " + path + ": its rows are " + std::to_string(info.hidden_size) +
+                                 " wide, the model's stream is " + std::to_string(width));
+    }
+    if (is_zero(info.model_fingerprint)) {
+        warn(path + " does not say which model it was made for; only its width was checked");
+    }
+    return vector;
+}
+
+FoundVector find_vector(const std::string& model_path, const steer_model* model,
+                        const std::function<void(const std::string&)>& warn) {
+    for (const Candidate& candidate : candidates(fs::path(model_path))) {
+        try {
+            return {open_vector(candidate.path.string(), model, warn), candidate.path.string()};
+        } catch (const std::exception&) {
+            // Some other file, or another model's vector: the next one.
+        }
+    }
+    return {};
+}
+
+} // namespace chat
