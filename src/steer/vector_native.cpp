@@ -208,7 +208,7 @@ TextMap metadata_of(const Vector& v) {
         out.erase(key);
         if (known) out[key] = value;
     };
-    out["steer.schema"] = "1";
+    out["steer.schema"] = std::string("1"); // a bare literal here makes g++ 12 warn of an overlap that is not there
     out["steer.name"] = v.name;
     out["steer.hidden_size"] = std::to_string(v.hidden_size);
     out["steer.layer_begin"] = std::to_string(v.layer_begin);
