@@ -5,6 +5,8 @@
 namespace steer {
 namespace {
 
+constexpr auto nfc = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+
 CharClass class_of(uint32_t code) {
     if (code == '\r' || code == '\n') return CharClass::Newline;
     if ((code >= 0x09 && code <= 0x0D) || code == 0x85) return CharClass::Space; // White_Space that is category Cc
@@ -47,12 +49,12 @@ void CharTable::add_range(uint32_t begin, uint32_t end) {
         if (property.decomp_seqindex == UINT16_MAX || property.decomp_type != 0) continue; // no canonical decomposition
         utf8proc_int32_t parts[8];
         int boundclass = 0;
-        auto count = utf8proc_decompose_char(signed_code, parts, 8, UTF8PROC_STABLE, &boundclass);
+        auto count = utf8proc_decompose_char(signed_code, parts, 8, nfc, &boundclass);
         if (count < 1 || count > 8) continue;
         // A character that does not come back when its parts are composed is changed by NFC ...
         utf8proc_int32_t joined[8];
         for (int i = 0; i < count; ++i) joined[i] = parts[i];
-        auto joined_count = utf8proc_normalize_utf32(joined, count, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+        auto joined_count = utf8proc_normalize_utf32(joined, count, nfc);
         if (joined_count != 1 || joined[0] != signed_code) bits_[code] |= 8;
         // ... and every part but the first may join with what stands before it.
         for (int i = 1; i < count; ++i) bits_[parts[i]] |= 8;

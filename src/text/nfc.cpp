@@ -10,6 +10,8 @@
 namespace steer {
 namespace {
 
+constexpr auto nfc = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+
 uint8_t combining_class(utf8proc_int32_t code) {
     return static_cast<uint8_t>(utf8proc_get_property(code)->combining_class);
 }
@@ -21,7 +23,7 @@ void append_nfc(std::string_view window, std::vector<utf8proc_int32_t>& codes, s
         utf8proc_int32_t parts[8];
         int boundclass = 0;
         auto code = static_cast<utf8proc_int32_t>(decode_valid_utf8(at));
-        auto count = utf8proc_decompose_char(code, parts, 8, UTF8PROC_STABLE, &boundclass);
+        auto count = utf8proc_decompose_char(code, parts, 8, nfc, &boundclass);
         if (count < 1 || count > 8) {
             codes.push_back(code);
         } else {
@@ -35,7 +37,7 @@ void append_nfc(std::string_view window, std::vector<utf8proc_int32_t>& codes, s
         std::stable_sort(marks, at, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
     }
     auto count = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()),
-                                          static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+                                          nfc);
     for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(static_cast<uint32_t>(codes[i]), out);
 }
 
