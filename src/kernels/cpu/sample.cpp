@@ -11,23 +11,25 @@ namespace {
 
 struct LogitSummary {
     bool finite = false;
-    float max = 0.0f;
+    float max = kNever;
     double log_sum = 0.0, entropy = 0.0; // log of the sum of e^(logit - max)
 
     float log_prob(float logit) const { return static_cast<float>(static_cast<double>(logit - max) - log_sum); }
 };
 
-LogitSummary summarise(std::span<const float> logits, std::vector<float>& block_max) {
+// finite and max
+LogitSummary look_over(std::span<const float> logits, std::vector<float>& block_max) {
     LogitSummary summary;
     const bool clean = block_maxima(logits, block_max);
-    if (!clean || logits.empty()) return summary;
-    summary.max = *std::max_element(block_max.begin(), block_max.end());
-    if (summary.max == kNever) return summary;
+    for (const float max : block_max) summary.max = std::max(summary.max, max);
+    summary.finite = clean && summary.max > kNever;
+    return summary;
+}
+
+void add_sums(std::span<const float> logits, std::span<const float> block_max, LogitSummary& summary) {
     const ExpSums sums = exp_sums(logits, block_max, summary.max);
-    summary.finite = true;
     summary.log_sum = std::log(sums.sum);
     summary.entropy = std::max(0.0, summary.log_sum - sums.weighted / sums.sum);
-    return summary;
 }
 
 // The likeliest, best first, lower ids first among equals.
@@ -93,10 +95,11 @@ void draw_token(const float* logits, const Draw& draw, Drawn& drawn) {
     const std::span<const float> row(logits, static_cast<size_t>(std::max(draw.vocab_size, 0)));
     drawn = {};
     drawn.finite = false;
-    const LogitSummary summary = summarise(row, block_max);
+    LogitSummary summary = look_over(row, block_max);
     if (!summary.finite) return;
     filter_logits(logits, draw, filtered);
     if (filtered.best < 0) return; // all are masked
+    add_sums(row, block_max, summary);
 
     drawn.token = filtered.greedy ? filtered.best : draw_by_noise(filtered, draw.seed, draw.position);
     drawn.finite = true;
@@ -109,9 +112,10 @@ void score_logits(const float* logits, int32_t vocab_size, const LogitRow& row, 
     thread_local std::vector<float> block_max;
     const std::span<const float> all(logits, static_cast<size_t>(std::max(vocab_size, 0)));
     score = {};
-    const LogitSummary summary = summarise(all, block_max);
+    LogitSummary summary = look_over(all, block_max);
     score.finite = summary.finite;
-    if (!summary.finite) return;
+    if (!summary.finite || (row.target < 0 && row.top_count <= 0)) return;
+    add_sums(all, block_max, summary);
     if (row.target >= 0) score.target_log_prob = row.target < vocab_size ? summary.log_prob(logits[row.target]) : kNever;
     likeliest(all, block_max, summary, row.top_count, score.top);
 }
