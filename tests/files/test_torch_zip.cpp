@@ -37,7 +37,7 @@ TEST_CASE("CRC-32 has the check value of its definition") {
 }
 
 TEST_CASE("a torch archive is read: plain, with zip64 records, and without descriptors") {
-    const std::vector<ZipEntry> entries = {{"any name/data.pkl", pickle("}" + integer(7) + half_tensor({4}, {1}) + "s")},
+    const std::vector<ZipEntry> entries = {{"any name/data.pkl", pickle(join({"}", integer(7), half_tensor({4}, {1}), "s"}))},
                                            {"any name/data/0", kData}};
     for (const Zip& archive : {good(), zip(entries, true), zip(entries, false, false)}) {
         TorchZip file = read(archive.bytes);
