@@ -126,6 +126,7 @@ Value Evaluator::evaluate_call(const Expression& node) {
     Value callee = evaluate(*node.args[0]);
     Arguments arguments = evaluate_arguments(node);
     run_.line = node.line;
+    if (is<Undefined>(callee)) fail_undefined_call(*node.args[0]);
     return call(callee, arguments);
 }
 
@@ -163,13 +164,15 @@ Value Evaluator::evaluate_concat(const Expression& node) {
     return make_text(std::move(out));
 }
 
+void Evaluator::fail_undefined_call(const Expression& callee) const {
+    if (callee.kind == ExpressionKind::Name) run_.unsupported("the function \"" + callee.name + "\"");
+    run_.error("\"{}\" is called but undefined; is a message's content missing?", callee.name);
+}
+
 Value Evaluator::call(const Value& callee, const Arguments& arguments) {
     if (auto macro = std::get_if<Macro>(&callee)) return call_macro(*macro->definition, arguments);
     if (auto method = std::get_if<std::shared_ptr<const Method>>(&callee)) return call_method(run_, **method, arguments);
     if (auto function = std::get_if<Function>(&callee)) return call_function(*function, arguments);
-    if (auto missing = std::get_if<Undefined>(&callee)) {
-        run_.unsupported(missing->name ? "the function \"" + *missing->name + "\"" : std::string("calling an undefined value"));
-    }
     run_.error("a value of type {} cannot be called", type_name(callee));
 }
 

@@ -51,6 +51,7 @@ class Evaluator {
     Value evaluate_compare(const Expression& node);
     Value evaluate_binary(const Expression& node);
     Value evaluate_concat(const Expression& node);
+    [[noreturn]] void fail_undefined_call(const Expression& callee) const;
     Value call(const Value& callee, const Arguments& arguments);
     Value call_function(Function function, const Arguments& arguments);
     Value make_namespace(const Arguments& arguments);

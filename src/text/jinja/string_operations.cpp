@@ -100,7 +100,7 @@ std::vector<Value> split(Runtime& run, const Text& text, const Text* separator, 
         from += leading_space(bytes.substr(from));
         if (from == bytes.size()) return parts;
         if (full()) {
-            take(from, strip_right(bytes).size());
+            take(from, bytes.size());
             return parts;
         }
         size_t end = from;
