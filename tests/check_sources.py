@@ -13,7 +13,8 @@ MAY_INCLUDE = {
     "text": {"files"},
     "steer": {"files"},
     "model": {"files", "steer"},
-    "kernels": {"model/sampling.h", "steer/plan.h"},
+    # Plain memory only: what is drawn, what is read and pushed, the 16-bit formats.
+    "kernels": {"model/sampling.h", "model/backend.h", "steer/plan.h", "files/float16.h"},
     "run": {"files", "text", "steer", "model"},
     "fake": {"files", "steer", "model", "kernels"},
     "torch": {"files", "steer", "model", "kernels"},
