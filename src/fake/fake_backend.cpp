@@ -3,7 +3,6 @@
 #include "files/error.h"
 #include "kernels/cpu/sample.h"
 #include "kernels/cpu/site.h"
-#include "model/package.h"
 
 #include <algorithm>
 #include <cmath>
@@ -235,13 +234,5 @@ void FakeBackend::compute_logits(int32_t token, float* out) const {
         out[id] = scale * sum;
     }
 }
-
-std::unique_ptr<Backend> open_backend(std::shared_ptr<const Package> package, const BackendOptions& options) {
-    return std::make_unique<FakeBackend>(package->config, options);
-}
-
-void set_backend_threads(int32_t, int32_t) {} // it has none of its own
-
-std::string backend_build_info() { return "fake backend: for tests, not a language model"; }
 
 } // namespace steer

@@ -201,11 +201,11 @@ void Session::refresh(int32_t position) {
     publish();
 }
 
-const StepOutcome& Session::step() {
+void Session::step(const std::function<void(const StepOutcome&)>& write) {
     const Lock lock(*this);
     step_locked();
     check_open();
-    return outcome_;
+    write(outcome_);
 }
 
 void Session::generate(const std::function<bool(const steer_step&)>& callback) {

@@ -65,7 +65,7 @@ class Session {
     std::pair<std::vector<int32_t>, std::vector<uint8_t>> tokens() const;
     uint32_t set_tokens(int32_t position, std::span<const int32_t> ids, const uint8_t* marks);
     void refresh(int32_t position);
-    const StepOutcome& step();
+    void step(const std::function<void(const StepOutcome&)>& write); // called while the lock is held
     // outcomes[i] belongs to sessions[i]; a session that could not be stepped has its own error there. write is called for
     // each while its lock is held.
     static void step_many(std::span<const std::shared_ptr<Session>> sessions,

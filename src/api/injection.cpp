@@ -1,0 +1,170 @@
+// Chapters 9 and 10 of the header: injections write into the stream, gauges read it.
+#include "api/args.h"
+#include "api/guard.h"
+#include "api/handles.h"
+
+#include <limits>
+
+using namespace steer;
+
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr int32_t kWindowMax = 1 << 20;
+
+steer_injection_options default_injection() {
+    steer_injection_options options{};
+    options.struct_size = sizeof options;
+    options.layer_end = INT32_MAX;
+    options.strength_min = -kInfinity;
+    options.strength_max = kInfinity;
+    return options;
+}
+
+steer_gauge_options default_gauge() {
+    steer_gauge_options options{};
+    options.struct_size = sizeof options;
+    options.layer_begin = options.layer_end = -1;
+    options.window = 1;
+    options.rows = STEER_ROWS_READ;
+    return options;
+}
+
+VectorPtr fitting_vector(const steer_vector* handle, const Model& model) {
+    VectorPtr vector = PinnedVector(handle, "vector").share();
+    check_vector_fits(*vector, model.fingerprint(), model.config().hidden_size, model.config().layer_count);
+    return vector;
+}
+
+void refuse_unbuilt(const steer_injection_options& options) {
+    if (options.op == STEER_OP_INTERVAL) not_built("op INTERVAL", "not built yet: ADD and ADD_KEEP_NORM are there");
+    if (options.unit != STEER_UNIT_RAW)
+        not_built("unit", "relative and gaps need a vector calibrated by steer_vector_calibrate, which is not built yet: RAW");
+    if (options.condition_count != 0 || options.conditions != nullptr)
+        not_built("conditions", "not built yet: set the strength from the host");
+    if (options.hold_gauge != 0 || options.hold_target != 0.0f || options.hold_rate != 0.0f)
+        not_built("hold_gauge", "not built yet: set the strength from the host");
+}
+
+std::vector<float> read_scales(const steer_injection_options& options, int32_t layer_count) {
+    if (options.layer_scales == nullptr) return {};
+    if (options.layer_begin < 0 || options.layer_end > layer_count)
+        fail(STEER_ERR_ARG, "layer_scales holds a factor for each of layers [{}, {}): say layers of this model, [0, {})",
+             options.layer_begin, options.layer_end, layer_count);
+    std::vector<float> scales(options.layer_scales, options.layer_scales + (options.layer_end - options.layer_begin));
+    for (const float scale : scales) check_finite(scale, "a layer scale");
+    return scales;
+}
+
+void check_layers(int32_t begin, int32_t end) {
+    if (begin >= end) fail(STEER_ERR_ARG, "layers [{}, {}) are none: layer_end is one past the last", begin, end);
+}
+
+InjectionSpec read_injection(const steer_injection_options& options, const Model& model) {
+    check_enum(options.op, STEER_OP_INTERVAL, "op");
+    check_enum(options.unit, STEER_UNIT_GAPS, "unit");
+    check_enum(options.span, STEER_SPAN_REPLY, "span");
+    check_enum(options.rows, STEER_ROWS_READ, "rows");
+    refuse_unbuilt(options);
+    if (options.low != 0.0f || options.high != 0.0f) fail(STEER_ERR_ARG, "low and high are for op INTERVAL");
+    check_layers(options.layer_begin, options.layer_end);
+    check_finite(options.strength, "strength");
+    if (!(options.strength_min <= options.strength_max) || options.strength_min == kInfinity ||
+        options.strength_max == -kInfinity)
+        fail(STEER_ERR_ARG, "strength_min {} and strength_max {} leave no strength", options.strength_min,
+             options.strength_max);
+    InjectionSpec spec;
+    spec.vector = fitting_vector(options.vector, model);
+    spec.kind = options.op == STEER_OP_ADD ? PushKind::add : PushKind::add_keep_norm;
+    spec.span = options.span == STEER_SPAN_PROMPT ? kSpanPrompt : options.span == STEER_SPAN_REPLY ? kSpanReply : kSpanAll;
+    spec.rows = options.rows;
+    spec.layer_begin = options.layer_begin;
+    spec.layer_end = options.layer_end;
+    spec.layer_scales = read_scales(options, model.config().layer_count);
+    check_injection(spec, model.config().layer_count);
+    return spec;
+}
+
+GaugeSpec read_gauge(const steer_gauge_options& options, const Model& model) {
+    check_enum(options.metric, STEER_METRIC_DOT, "metric");
+    check_enum(options.reduce, STEER_REDUCE_LAST, "reduce");
+    check_enum(options.reading, STEER_READING_TWIN, "reading");
+    check_enum(options.tap, STEER_TAP_AFTER, "tap");
+    check_enum(options.scale, STEER_SCALE_CALIBRATED, "scale");
+    check_enum(options.rows, STEER_ROWS_READ, "rows");
+    check_int(options.window, 1, kWindowMax, "window");
+    if (options.reading == STEER_READING_OWN_CORRECTED || options.reading == STEER_READING_TWIN)
+        not_built("reading", "OWN_CORRECTED and TWIN are not built yet: RAW and OWN are there");
+    if (options.scale == STEER_SCALE_CALIBRATED)
+        not_built("scale CALIBRATED", "needs a vector calibrated by steer_vector_calibrate, which is not built yet: NATURAL");
+    GaugeSpec spec;
+    spec.vector = fitting_vector(options.vector, model);
+    spec.metric = options.metric == STEER_METRIC_COSINE       ? Metric::cosine
+                  : options.metric == STEER_METRIC_PROJECTION ? Metric::projection
+                                                              : Metric::dot;
+    spec.reduce = options.reduce == STEER_REDUCE_MEAN  ? Reduce::mean
+                  : options.reduce == STEER_REDUCE_MAX ? Reduce::max
+                                                       : Reduce::last;
+    spec.tap = options.tap == STEER_TAP_BEFORE ? Tap::before : Tap::after;
+    spec.own = options.reading == STEER_READING_OWN;
+    spec.rows = options.rows;
+    spec.window = options.window;
+    spec.layer_begin = options.layer_begin;
+    spec.layer_end = options.layer_end;
+    if (spec.layer_begin == -1 && spec.layer_end == -1) {
+        const Vector& vector = *spec.vector;
+        spec.layer_begin = vector.gauge_layer >= 0 ? vector.gauge_layer : vector.layer_end - 1;
+        spec.layer_end = spec.layer_begin + 1;
+    }
+    check_layers(spec.layer_begin, spec.layer_end);
+    check_gauge(spec, model.config().layer_count);
+    return spec;
+}
+
+} // namespace
+
+extern "C" {
+
+void steer_injection_options_init(steer_injection_options* o, size_t struct_size) {
+    guard_void([&] { write_defaults(o, struct_size, default_injection()); });
+}
+
+steer_status steer_injection_add(steer_session* s, const steer_injection_options* o, steer_injection_id* out,
+                                 steer_error* err) {
+    return guard(err, [&] {
+        clear_out(out, "out");
+        const PinnedSession session(s, "session");
+        const auto options = read_options(o, default_injection(), "steer_injection_options");
+        *out = session->controls().add_injection(read_injection(options, session->model()), options.strength,
+                                                 options.strength_min, options.strength_max);
+    });
+}
+
+steer_status steer_injection_set(steer_session* s, steer_injection_id id, float value, int32_t ramp_tokens) {
+    if (is_forked_child()) return STEER_ERR_STATE;
+    const PinnedSession session(s);
+    return session ? session->controls().set_strength(id, value, ramp_tokens) : STEER_ERR_ARG;
+}
+
+steer_status steer_injection_remove(steer_session* s, steer_injection_id id, steer_error* err) {
+    return guard(err, [&] { PinnedSession(s, "session")->controls().remove_injection(id); });
+}
+
+void steer_gauge_options_init(steer_gauge_options* o, size_t struct_size) {
+    guard_void([&] { write_defaults(o, struct_size, default_gauge()); });
+}
+
+steer_status steer_gauge_add(steer_session* s, const steer_gauge_options* o, steer_gauge_id* out, steer_error* err) {
+    return guard(err, [&] {
+        clear_out(out, "out");
+        const PinnedSession session(s, "session");
+        const auto options = read_options(o, default_gauge(), "steer_gauge_options");
+        *out = session->controls().add_gauge(read_gauge(options, session->model()));
+    });
+}
+
+steer_status steer_gauge_remove(steer_session* s, steer_gauge_id id, steer_error* err) {
+    return guard(err, [&] { PinnedSession(s, "session")->controls().remove_gauge(id); });
+}
+
+} // extern "C"

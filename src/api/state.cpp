@@ -1,0 +1,50 @@
+// Chapters 12 and 13 of the header: saved conversations, and what is not built yet.
+#define STEER_ENABLE_UNSTABLE
+#include "api/args.h"
+#include "api/guard.h"
+#include "api/handles.h"
+
+using namespace steer;
+
+extern "C" {
+
+steer_status steer_session_state_save(const steer_session* s, uint32_t flags, void* buf, size_t cap, size_t* size,
+                                      steer_error* err) {
+    return guard(err, [&] {
+        const Buffer buffer(cap, size, "size");
+        const PinnedSession session(s, "session");
+        if ((flags & STEER_STATE_CACHE) != 0)
+            not_built("STEER_STATE_CACHE", "not built yet: without it the cache is computed again");
+        check_flags(flags, 0, "flags");
+        const std::string state = session->save_state();
+        if (buffer.fits(state.size(), buf)) std::copy(state.begin(), state.end(), static_cast<char*>(buf));
+    });
+}
+
+steer_status steer_session_state_load(steer_session* s, const void* buf, size_t size, steer_error* err) {
+    return guard(err, [&] {
+        need(buf, "buf");
+        PinnedSession(s, "session")->load_state({static_cast<const char*>(buf), size});
+    });
+}
+
+STEER_API steer_status steer_adapter_load(const steer_model*, const char*, steer_adapter** out, steer_error* err) {
+    return guard(err, [&] {
+        clear_out(out, "out");
+        not_built("steer_adapter_load", "adapters are not built yet");
+    });
+}
+
+STEER_API void steer_adapter_free(steer_adapter*) {} // there is none to free
+
+STEER_API steer_status steer_session_set_adapters(steer_session*, const steer_adapter* const*, const float*, size_t,
+                                                  steer_error* err) {
+    return guard(err, [] { not_built("steer_session_set_adapters", "adapters are not built yet"); });
+}
+
+STEER_API steer_status steer_session_observe(steer_session*, const int32_t*, size_t, steer_observe_fn, void*,
+                                             steer_error* err) {
+    return guard(err, [] { not_built("steer_session_observe", "not built yet: gauges read the stream"); });
+}
+
+} // extern "C"
