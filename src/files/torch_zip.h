@@ -31,6 +31,7 @@ class TorchZip {
     explicit TorchZip(ByteSource source); // memory stays the caller's
 
     const std::string& name() const { return source_.name(); }         // the path
+    uint64_t size() const { return source_.size(); }                   // of the whole file
     const std::vector<ZipRecord>& records() const { return records_; } // by name
     const ZipRecord* find(std::string_view name) const;                // nullptr: not there
     std::string read(const ZipRecord& record) const;                   // CRC checked

@@ -53,10 +53,15 @@ VectorPtr load_torch_vector(TorchZip file, const VectorOptions& options) {
     draft.layer_begin = rows.begin()->first;
     draft.layer_end = rows.rbegin()->first + 1;
     draft.write.resize(static_cast<size_t>(draft.layer_end - draft.layer_begin));
+    uint64_t read_bytes = 0; // rows may be views of one storage; a small file must not become large by that
     for (const auto& [layer, tensor] : rows) {
         if (tensor->shape.size() != 1)
             refuse_payload(name,
                            fmt::format("a tensor of shape [{}] for layer {}", fmt::join(tensor->shape, ", "), layer));
+        const auto numbers = static_cast<uint64_t>(tensor->shape[0]);
+        if (numbers <= file.size()) read_bytes += numbers * dtype_size(tensor->dtype);
+        if (numbers > file.size() || read_bytes > file.size())
+            fail(STEER_ERR_FORMAT, "{}: its rows have more numbers than the file: they share one storage", name);
         std::vector<float> values = file.read_floats(*tensor);
         if (draft.hidden_size == 0)
             draft.hidden_size = static_cast<int32_t>(std::min<size_t>(values.size(), INT32_MAX));

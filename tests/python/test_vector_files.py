@@ -164,6 +164,7 @@ def test_other_torch_files_are_refused_in_words(tmp_path, payload, words):
     ({0: torch.tensor([1.0, float("nan")])}, "not finite"),
     ({0: torch.tensor([1.0, 1e300], dtype=torch.float64)}, "not finite"),
     ({0: torch.ones(1).expand(4)}, "outside its storage"),
+    (dict.fromkeys(range(4000), torch.ones(1 << 16)), "share one storage"),
 ])
 def test_rows_that_cannot_be_used_are_refused(tmp_path, payload, words):
     torch.save(payload, tmp_path / "x.pt")
