@@ -39,8 +39,8 @@ class Cursor {
     const char** progress_ = nullptr;
 };
 
-// Builds the value while it counts. Keys are appended without a look-up (an ordered_json would search the whole object for
-// each of 150,000 vocabulary entries) and checked for doubles when the object is complete.
+// Builds the value while it counts. Keys are appended without a look-up (an ordered_json would search the whole object
+// for each of 150,000 vocabulary entries) and checked for doubles when the object is complete.
 class Builder : public nlohmann::json_sax<Json> {
   public:
     Builder(std::string_view text, const std::string& name, const JsonLimits& limits)
@@ -144,7 +144,8 @@ class Builder : public nlohmann::json_sax<Json> {
     size_t count_ = 0;
 };
 
-[[noreturn]] void wrong_type(const std::string& name, std::string_view key, std::string_view expected, const Json& value) {
+[[noreturn]] void wrong_type(const std::string& name, std::string_view key, std::string_view expected,
+                             const Json& value) {
     fail(STEER_ERR_FORMAT, "{}: \"{}\" must be {}, the file has {}", name, key, expected, value.type_name());
 }
 

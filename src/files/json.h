@@ -17,8 +17,8 @@ struct JsonLimits {
     size_t text_size = size_t{256} << 20;
 };
 
-// Refuses what RFC 8259 refuses, keys that come twice in an object, and whatever exceeds the limits: STEER_ERR_FORMAT with
-// name and the byte where it was found.
+// Refuses what RFC 8259 refuses, keys that come twice in an object, and whatever exceeds the limits: STEER_ERR_FORMAT
+// with name and the byte where it was found.
 Json parse_json(std::string_view text, const std::string& name, const JsonLimits& limits = {});
 
 // Fields of an object, STEER_ERR_FORMAT naming file, key and what was expected. Numbers are checked against [min, max].

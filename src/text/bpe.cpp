@@ -61,7 +61,8 @@ void BpeModel::encode_long(std::string_view word, BpeScratch& scratch, std::vect
     auto count = static_cast<int32_t>(word.size());
     symbols.clear(), heap.clear();
     for (int32_t i = 0; i < count; ++i) {
-        symbols.push_back({byte_ids_[static_cast<uint8_t>(word[static_cast<size_t>(i)])], i - 1, i + 1 < count ? i + 1 : -1, true});
+        symbols.push_back(
+            {byte_ids_[static_cast<uint8_t>(word[static_cast<size_t>(i)])], i - 1, i + 1 < count ? i + 1 : -1, true});
     }
     for (int32_t i = 0; i < count; ++i) push_candidate(scratch, i);
     std::make_heap(heap.begin(), heap.end(), comes_later);
@@ -87,7 +88,8 @@ void BpeModel::encode_long(std::string_view word, BpeScratch& scratch, std::vect
         if (left.previous >= 0) renew(left.previous);
         renew(top.position);
     }
-    for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next) out.push_back(symbols[static_cast<size_t>(i)].id);
+    for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next)
+        out.push_back(symbols[static_cast<size_t>(i)].id);
 }
 
 } // namespace steer

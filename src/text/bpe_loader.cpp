@@ -12,10 +12,10 @@
 namespace steer {
 namespace {
 
-constexpr int64_t id_limit = int64_t{1} << 22;      // the largest vocabulary in use has 2^18 tokens
+constexpr int64_t id_limit = int64_t{1} << 22; // the largest vocabulary in use has 2^18 tokens
 
-// Byte-level BPE writes each byte as one printable character: those of Latin-1 that print stand for themselves, the others
-// count up from U+0100.
+// Byte-level BPE writes each byte as one printable character: those of Latin-1 that print stand for themselves, the
+// others count up from U+0100.
 struct ByteAlphabet {
     std::array<uint32_t, 256> character{};
     std::array<int16_t, 512> byte{};
@@ -99,7 +99,8 @@ class Loader {
 
     void check_model(const Json& model) const {
         if (get_string_or(model, "type", name_, "BPE") != "BPE") unsupported("model", model["type"]);
-        for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"}) {
+        for (const char* key :
+             {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"}) {
             const Json* field = find_field(model, key);
             bool off = absent(field) || *field == "" || *field == false || *field == 0.0;
             if (!off) unsupported(fmt::format("model.{}", key), *field);
@@ -120,7 +121,8 @@ class Loader {
         for (const auto& [text, value] : entries) {
             bool good = value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(id_limit);
             if (!good) {
-                fail(STEER_ERR_FORMAT, "{}: vocab: the id of \"{}\" must be a whole number from 0 to {}", name_, text, id_limit - 1);
+                fail(STEER_ERR_FORMAT, "{}: vocab: the id of \"{}\" must be a whole number from 0 to {}", name_, text,
+                     id_limit - 1);
             }
             auto id = value.get<int64_t>();
             if (static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) {
@@ -133,7 +135,8 @@ class Loader {
 
     int32_t id_of(std::string_view text, const char* where, size_t index) const {
         auto found = ids_.find(text);
-        if (found == ids_.end()) fail(STEER_ERR_FORMAT, "{}: {}[{}]: \"{}\" is not in vocab", name_, where, index, text);
+        if (found == ids_.end())
+            fail(STEER_ERR_FORMAT, "{}: {}[{}]: \"{}\" is not in vocab", name_, where, index, text);
         return found->second;
     }
 
@@ -181,13 +184,16 @@ class Loader {
             std::string content = get_string(token, "content", where);
             if (content.empty()) continue;
             if (content.size() > AddedTokens::content_max) {
-                fail(STEER_ERR_UNSUPPORTED, "{}: content of {} bytes, allowed are {}", where, content.size(), AddedTokens::content_max);
+                fail(STEER_ERR_UNSUPPORTED, "{}: content of {} bytes, allowed are {}", where, content.size(),
+                     AddedTokens::content_max);
             }
             for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-                if (get_bool_or(token, key, where, false)) unsupported(fmt::format("added_tokens[{}].{}", i, key), token);
+                if (get_bool_or(token, key, where, false))
+                    unsupported(fmt::format("added_tokens[{}].{}", i, key), token);
             }
             // A normalised token is looked for in normalised text. For ASCII that is the same as in raw text.
-            bool ascii = std::all_of(content.begin(), content.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+            bool ascii = std::all_of(content.begin(), content.end(),
+                                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
             if (get_bool_or(token, "normalized", where, false) && !ascii) {
                 unsupported(fmt::format("added_tokens[{}].normalized", i), token);
             }
@@ -203,7 +209,8 @@ class Loader {
         sum.update(&nfc, 1);
         for (int32_t id = 0; static_cast<size_t>(id) < parts.bytes.count(); ++id) {
             std::string_view bytes = parts.bytes.get(id);
-            uint32_t head[3] = {static_cast<uint32_t>(id), static_cast<uint32_t>(bytes.size()), parts.flags[static_cast<size_t>(id)]};
+            uint32_t head[3] = {static_cast<uint32_t>(id), static_cast<uint32_t>(bytes.size()),
+                                parts.flags[static_cast<size_t>(id)]};
             sum.update(head, sizeof head);
             sum.update(bytes.data(), bytes.size());
         }

@@ -61,7 +61,8 @@ class BpeTokenizer final : public Tokenizer {
 
   private:
     bool has(int32_t id, TokenFlag flag) const {
-        return id >= 0 && static_cast<size_t>(id) < parts_.flags.size() && (parts_.flags[static_cast<size_t>(id)] & flag) != 0;
+        return id >= 0 && static_cast<size_t>(id) < parts_.flags.size() &&
+               (parts_.flags[static_cast<size_t>(id)] & flag) != 0;
     }
     void encode_plain(std::string_view valid, BpeScratch& scratch, std::vector<int32_t>& out) const;
 

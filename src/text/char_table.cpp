@@ -15,14 +15,18 @@ CharClass class_of(uint32_t code) {
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return CharClass::Letter;
+    case UTF8PROC_CATEGORY_LO:
+        return CharClass::Letter;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return CharClass::Number;
+    case UTF8PROC_CATEGORY_NO:
+        return CharClass::Number;
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return CharClass::Space;
-    default: return CharClass::Other;
+    case UTF8PROC_CATEGORY_ZP:
+        return CharClass::Space;
+    default:
+        return CharClass::Other;
     }
 }
 
@@ -36,7 +40,8 @@ const CharTable& CharTable::get() {
 CharTable::CharTable() {
     // Beyond these there are only unassigned, private and variation-selector characters: Other, and stable.
     add_range(0, 0x40000);
-    for (uint32_t jamo = 0x1161; jamo <= 0x1175; ++jamo) bits_[jamo] |= 8; // Hangul vowels and finals join what is before
+    for (uint32_t jamo = 0x1161; jamo <= 0x1175; ++jamo)
+        bits_[jamo] |= 8; // Hangul vowels and finals join what is before
     for (uint32_t jamo = 0x11A8; jamo <= 0x11C2; ++jamo) bits_[jamo] |= 8;
 }
 

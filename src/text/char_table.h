@@ -1,4 +1,5 @@
-// What the tokenizer and the templates ask of a character: its class, and whether normalising needs a closer look at it.
+// What the tokenizer and the templates ask of a character: its class, and whether normalising needs a closer look at
+// it.
 #pragma once
 
 #include <cstdint>

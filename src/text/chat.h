@@ -22,10 +22,11 @@ struct ChatMessage {
 
 struct ChatRequest {
     std::vector<ChatMessage> messages;
-    Json tools;     // null or an array
-    Json variables; // null or an object: {"enable_thinking": false}
-    bool open_reply = false;    // add the opening of the reply
-    bool continue_last = false; // end the text right after the last message's content, as if it were still being written
+    Json tools;              // null or an array
+    Json variables;          // null or an object: {"enable_thinking": false}
+    bool open_reply = false; // add the opening of the reply
+    bool continue_last =
+        false; // end the text right after the last message's content, as if it were still being written
 };
 
 // Template text may become control tokens, message text never does, wherever the template has moved it.
@@ -41,8 +42,8 @@ class Program;
 // Immutable; rendered from any thread.
 class ChatTemplate {
   public:
-    // Jinja as transformers renders it (trim_blocks, lstrip_blocks, no autoescape), of which the part that chat templates
-    // use is understood; the rest is STEER_ERR_UNSUPPORTED naming construct and line. name is for errors.
+    // Jinja as transformers renders it (trim_blocks, lstrip_blocks, no autoescape), of which the part that chat
+    // templates use is understood; the rest is STEER_ERR_UNSUPPORTED naming construct and line. name is for errors.
     static ChatTemplate parse(std::string_view source, const std::string& name);
     // The model's own: source, where empty ChatML; bos_token, eos_token and the like from tokenizer_config.json (may be
     // empty) are known to it and count as template text.
@@ -62,10 +63,10 @@ struct EncodedChat {
     std::vector<uint8_t> marks; // 1 where an assistant speaks: after its header up to and including its <|im_end|>
 };
 
-// Control tokens come from template text alone. Plain text between two of them is encoded in one piece, so ids are those of
-// the whole rendered text wherever no message spells a control token.
-// prefer: tokens of an earlier conversation. The stretches between control tokens that spell the bytes rendered now are
-// taken over as they are, from the front up to the first difference; the rest is encoded afresh.
+// Control tokens come from template text alone. Plain text between two of them is encoded in one piece, so ids are
+// those of the whole rendered text wherever no message spells a control token. prefer: tokens of an earlier
+// conversation. The stretches between control tokens that spell the bytes rendered now are taken over as they are, from
+// the front up to the first difference; the rest is encoded afresh.
 EncodedChat encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const ChatRequest& request,
                         std::span<const int32_t> prefer);
 

@@ -35,7 +35,9 @@ std::vector<Stretch> cut_at_controls(const Tokenizer& tokenizer, const std::vect
 class Speaker {
   public:
     explicit Speaker(const Tokenizer& tokenizer)
-        : tokenizer_(tokenizer), start_(tokenizer.find_control("<|im_start|>")), end_(tokenizer.find_control("<|im_end|>")) {}
+        : tokenizer_(tokenizer),
+          start_(tokenizer.find_control("<|im_start|>")),
+          end_(tokenizer.find_control("<|im_end|>")) {}
 
     // The marks of one more stretch's tokens.
     void add(std::span<const int32_t> ids, bool control, std::vector<uint8_t>& marks) {

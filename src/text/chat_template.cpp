@@ -17,12 +17,15 @@ constexpr std::string_view chatml = "{% for message in messages %}"
                                     "{% endfor %}"
                                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-constexpr const char* special_names[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+constexpr const char* special_names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token"};
 
-jinja::TextPtr text_of(std::string_view text) { return std::make_shared<const jinja::Text>(replace_invalid_utf8(text), Origin::Message); }
+jinja::TextPtr text_of(std::string_view text) {
+    return std::make_shared<const jinja::Text>(replace_invalid_utf8(text), Origin::Message);
+}
 
-// The last message's content when it is to be continued: a mark goes through the template with it and shows where to cut.
-// The space behind the mark tells whether the template trims (facts: transformers' continue_final_message).
+// The last message's content when it is to be continued: a mark goes through the template with it and shows where to
+// cut. The space behind the mark tells whether the template trims (facts: transformers' continue_final_message).
 Value marked_content(const std::string& content) {
     jinja::Text text = *text_of(content);
     text.append("\x01 ", Origin::End);
@@ -38,7 +41,8 @@ Value message_value(const ChatMessage& message, size_t index, bool marked) {
     if (message.extra.is_null()) return jinja::make_dict(std::move(entries));
     if (!message.extra.is_object()) fail(STEER_ERR_ARG, "chat: message {}: extra must be a JSON object", index);
     for (const auto& [key, value] : message.extra.get_ref<const Json::object_t&>()) {
-        if (key == "role" || key == "content") fail(STEER_ERR_ARG, "chat: message {}: \"{}\" belongs in its own field, not in extra", index, key);
+        if (key == "role" || key == "content")
+            fail(STEER_ERR_ARG, "chat: message {}: \"{}\" belongs in its own field, not in extra", index, key);
         entries.emplace_back(text_of(key), jinja::from_json(value, Origin::Message));
     }
     return jinja::make_dict(std::move(entries));
@@ -48,11 +52,13 @@ jinja::Variables make_variables(const ChatRequest& request) {
     std::vector<Value> messages;
     for (size_t i = 0; i < request.messages.size(); ++i) {
         bool marked = request.continue_last && i + 1 == request.messages.size();
-        if (marked && !request.messages[i].content) fail(STEER_ERR_ARG, "chat: the last message has no content that could be continued");
+        if (marked && !request.messages[i].content)
+            fail(STEER_ERR_ARG, "chat: the last message has no content that could be continued");
         messages.push_back(message_value(request.messages[i], i, marked));
     }
     if (!request.tools.is_null() && !request.tools.is_array()) fail(STEER_ERR_ARG, "chat: tools must be a JSON array");
-    if (!request.variables.is_null() && !request.variables.is_object()) fail(STEER_ERR_ARG, "chat: variables must be a JSON object");
+    if (!request.variables.is_null() && !request.variables.is_object())
+        fail(STEER_ERR_ARG, "chat: variables must be a JSON object");
 
     jinja::Variables variables;
     variables.emplace_back("messages", jinja::make_list(std::move(messages)));
@@ -73,8 +79,10 @@ jinja::Variables make_variables(const ChatRequest& request) {
 void cut_at_mark(jinja::Text& text) {
     constexpr char end = static_cast<char>(Origin::End);
     size_t mark = text.origins.rfind(end);
-    while (mark != std::string::npos && text.bytes[mark] != '\x01') mark = mark == 0 ? std::string::npos : text.origins.rfind(end, mark - 1);
-    if (mark == std::string::npos) fail(STEER_ERR_ARG, "chat: the template does not show the last message's content, so it cannot be continued");
+    while (mark != std::string::npos && text.bytes[mark] != '\x01')
+        mark = mark == 0 ? std::string::npos : text.origins.rfind(end, mark - 1);
+    if (mark == std::string::npos)
+        fail(STEER_ERR_ARG, "chat: the template does not show the last message's content, so it cannot be continued");
     bool spaces_kept = mark + 1 < text.size() && text.origins[mark + 1] == end;
     size_t size = spaces_kept ? mark : jinja::strip_right(std::string_view(text.bytes).substr(0, mark)).size();
     text = text.slice(0, size);
@@ -88,7 +96,8 @@ ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& nam
     return result;
 }
 
-ChatTemplate ChatTemplate::of_model(std::string_view source, std::string_view tokenizer_config, const std::string& name) {
+ChatTemplate ChatTemplate::of_model(std::string_view source, std::string_view tokenizer_config,
+                                    const std::string& name) {
     ChatTemplate result = parse(source.empty() ? chatml : source, name);
     if (tokenizer_config.empty()) return result;
     Json config = parse_json(tokenizer_config, "tokenizer_config.json");
@@ -102,7 +111,8 @@ ChatTemplate ChatTemplate::of_model(std::string_view source, std::string_view to
 
 std::vector<ChatPiece> ChatTemplate::render(const ChatRequest& request) const {
     if (request.messages.empty()) fail(STEER_ERR_ARG, "chat: there are no messages");
-    if (request.open_reply && request.continue_last) fail(STEER_ERR_ARG, "chat: the last message cannot be left open when a reply is opened");
+    if (request.open_reply && request.continue_last)
+        fail(STEER_ERR_ARG, "chat: the last message cannot be left open when a reply is opened");
     jinja::Variables variables;
     for (const auto& [name, text] : constants_) variables.emplace_back(name, jinja::make_text(text, Origin::Template));
     for (auto& variable : make_variables(request)) variables.push_back(std::move(variable));
@@ -113,7 +123,8 @@ std::vector<ChatPiece> ChatTemplate::render(const ChatRequest& request) const {
     for (size_t begin = 0, end; begin < text.size(); begin = end) {
         end = text.origins.find_first_not_of(text.origins[begin], begin);
         if (end == std::string::npos) end = text.size();
-        pieces.push_back({text.bytes.substr(begin, end - begin), text.origins[begin] == static_cast<char>(Origin::Template)});
+        pieces.push_back(
+            {text.bytes.substr(begin, end - begin), text.origins[begin] == static_cast<char>(Origin::Template)});
     }
     return pieces;
 }

@@ -16,7 +16,8 @@ uint8_t combining_class(utf8proc_int32_t code) {
     return static_cast<uint8_t>(utf8proc_get_property(code)->combining_class);
 }
 
-// utf8proc decomposes and composes; the ordering of marks between is ours, because its own is quadratic in their number.
+// utf8proc decomposes and composes; the ordering of marks between is ours, because its own is quadratic in their
+// number.
 void append_nfc(std::string_view window, std::vector<utf8proc_int32_t>& codes, std::string& out) {
     codes.clear();
     for (const char *at = window.data(), *end = at + window.size(); at < end;) {
@@ -36,8 +37,7 @@ void append_nfc(std::string_view window, std::vector<utf8proc_int32_t>& codes, s
         at = std::find_if_not(marks, codes.end(), is_mark);
         std::stable_sort(marks, at, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
     }
-    auto count = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()),
-                                          nfc);
+    auto count = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), nfc);
     for (utf8proc_ssize_t i = 0; i < count; ++i) append_utf8(static_cast<uint32_t>(codes[i]), out);
 }
 

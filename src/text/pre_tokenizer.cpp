@@ -24,11 +24,15 @@ const char* contraction_end(const char* at, const char* end) {
     case 's':
     case 't':
     case 'm':
-    case 'd': return at + 2;
+    case 'd':
+        return at + 2;
     case 'r':
-    case 'v': return lower(2) == 'e' ? at + 3 : nullptr;
-    case 'l': return lower(2) == 'l' ? at + 3 : nullptr;
-    default: return rest.substr(1, 2) == "\xC5\xBF" ? at + 3 : nullptr;
+    case 'v':
+        return lower(2) == 'e' ? at + 3 : nullptr;
+    case 'l':
+        return lower(2) == 'l' ? at + 3 : nullptr;
+    default:
+        return rest.substr(1, 2) == "\xC5\xBF" ? at + 3 : nullptr;
     }
 }
 
@@ -43,9 +47,9 @@ const char* space_end(const CharTable& table, const char* begin, const char* end
         at = next;
         if (c == CharClass::Newline) newline = next;
     }
-    if (newline) return newline;           // up to the last newline of the run
+    if (newline) return newline;               // up to the last newline of the run
     if (at == end || last == begin) return at; // all of it, or a single space
-    return last;                           // the last space is left to the word after it
+    return last;                               // the last space is left to the word after it
 }
 
 } // namespace

@@ -46,8 +46,6 @@ void StopMatcher::reset() {
     reset_states();
 }
 
-void StopMatcher::reset_states() {
-    std::fill(states_.begin(), states_.end(), 0);
-}
+void StopMatcher::reset_states() { std::fill(states_.begin(), states_.end(), 0); }
 
 } // namespace steer

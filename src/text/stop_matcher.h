@@ -16,9 +16,9 @@ class StopMatcher {
     // An empty stop text is STEER_ERR_ARG.
     explicit StopMatcher(std::span<const std::string> stops);
 
-    // The text that is safe to show: everything but the longest tail that may still become a stop text. The first stop text
-    // to be complete ends it all: text is cut before it (of several that end at the same byte, before the longest), and
-    // later calls return nothing.
+    // The text that is safe to show: everything but the longest tail that may still become a stop text. The first stop
+    // text to be complete ends it all: text is cut before it (of several that end at the same byte, before the
+    // longest), and later calls return nothing.
     std::string push(std::string_view text);
     // What was held, when no more text will come; nothing after a match.
     std::string flush();

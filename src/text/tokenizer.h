@@ -29,15 +29,15 @@ class Tokenizer {
 
     virtual std::string_view token_bytes(int32_t id) const = 0; // exactly what the token spells; empty: no such token
     virtual bool is_control(int32_t id) const = 0;              // an added token: <|im_start|>, <think>, ...
-    virtual bool is_special(int32_t id) const = 0;              // not written by decode unless asked: <|im_start|>, not <think>
+    virtual bool is_special(int32_t id) const = 0; // not written by decode unless asked: <|im_start|>, not <think>
     virtual int32_t find_control(std::string_view text) const = 0; // -1: none
     virtual int32_t size() const = 0; // ids below are real; the padded rows above are never sampled
     // SHA-256 over id, bytes and flags of every token, and the merges.
     virtual const std::array<uint8_t, 32>& fingerprint() const = 0;
 };
 
-// Reads a Hugging Face tokenizer.json with byte-level BPE in Qwen's layout. Anything else in it that would change tokens is
-// STEER_ERR_UNSUPPORTED by name; what breaks the format is STEER_ERR_FORMAT.
+// Reads a Hugging Face tokenizer.json with byte-level BPE in Qwen's layout. Anything else in it that would change
+// tokens is STEER_ERR_UNSUPPORTED by name; what breaks the format is STEER_ERR_FORMAT.
 std::unique_ptr<Tokenizer> load_bpe_tokenizer(std::string_view tokenizer_json, const std::string& name);
 
 } // namespace steer

@@ -120,7 +120,8 @@ TEST_CASE("Finder agrees with std::string::find") {
         for (size_t size = 1; size < 12; ++size) {
             std::string needle = text.substr(begin, size);
             Finder finder(needle);
-            for (size_t from : {size_t{0}, size_t{5}, begin, begin + 1}) CHECK(finder.find(text, from) == text.find(needle, from));
+            for (size_t from : {size_t{0}, size_t{5}, begin, begin + 1})
+                CHECK(finder.find(text, from) == text.find(needle, from));
         }
     }
     CHECK(Finder("abc").find("ab") == std::string::npos);

@@ -63,12 +63,15 @@ std::string answer(char operation, const std::string& bytes, const Tokenizer& to
     std::string out;
     switch (operation) {
     case 'e':
-    case 's': return tokenizer.encode(bytes, operation == 's', ids), as_bytes(ids);
+    case 's':
+        return tokenizer.encode(bytes, operation == 's', ids), as_bytes(ids);
     case 'd':
         for (int32_t id : as_ids(bytes)) out += tokenizer.token_bytes(id);
         return out;
-    case 'n': return tokenizer.normalise(bytes);
-    default: break;
+    case 'n':
+        return tokenizer.normalise(bytes);
+    default:
+        break;
     }
     std::vector<int32_t> prefer;
     ChatRequest request = read_request(parse_json(bytes, "request"), prefer);
@@ -95,7 +98,8 @@ int main(int argc, char** argv) {
     if (argc < 2) return std::fputs("usage: text_probe TOKENIZER_JSON [TEMPLATE]\n", stderr), 2;
     try {
         auto tokenizer = load_bpe_tokenizer(read_file(argv[1]), argv[1]);
-        auto chat = ChatTemplate::of_model(argc > 2 ? read_file(argv[2]) : std::string(), "", argc > 2 ? argv[2] : "default");
+        auto chat =
+            ChatTemplate::of_model(argc > 2 ? read_file(argv[2]) : std::string(), "", argc > 2 ? argv[2] : "default");
         put(STEER_OK, std::to_string(tokenizer->size()));
         char operation;
         uint32_t size;

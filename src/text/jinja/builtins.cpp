@@ -14,7 +14,8 @@ size_t parameter_count(const Builtin& builtin) {
 Value invoke(Runtime& run, const Builtin& builtin, const Value& input, const Arguments& arguments) {
     Call call{run, input, {}};
     size_t count = parameter_count(builtin);
-    if (arguments.list.size() > count) run.unsupported(fmt::format("\"{}\" with {} arguments", builtin.name, arguments.list.size()));
+    if (arguments.list.size() > count)
+        run.unsupported(fmt::format("\"{}\" with {} arguments", builtin.name, arguments.list.size()));
     for (size_t i = 0; i < arguments.list.size(); ++i) call.args[i] = &arguments.list[i];
     for (const auto& [name, value] : arguments.named) {
         size_t place = 0;
@@ -28,7 +29,9 @@ Value invoke(Runtime& run, const Builtin& builtin, const Value& input, const Arg
 
 const Text& text_argument(Call& call, size_t index, const char* what) {
     const Text* text = call.args[index] ? as_text(*call.args[index]) : nullptr;
-    if (!text) call.run.error("{} needs a string as argument, found {}", what, call.args[index] ? type_name(*call.args[index]) : "none");
+    if (!text)
+        call.run.error("{} needs a string as argument, found {}", what,
+                       call.args[index] ? type_name(*call.args[index]) : "none");
     return *text;
 }
 

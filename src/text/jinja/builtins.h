@@ -17,7 +17,8 @@ struct Arguments {
 
 inline constexpr size_t parameters_max = 3;
 
-// A built-in with its parameters' names, and a call of it: args[i] is the i-th parameter, nullptr where it is not given.
+// A built-in with its parameters' names, and a call of it: args[i] is the i-th parameter, nullptr where it is not
+// given.
 struct Call {
     Runtime& run;
     const Value& input;

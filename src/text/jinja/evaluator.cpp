@@ -44,28 +44,42 @@ Value Evaluator::evaluate(const Expression& node) {
     run_.charge(1);
     run_.line = node.line;
     switch (node.kind) {
-    case ExpressionKind::Constant: return node.constant;
-    case ExpressionKind::Name: return look_up(node.name);
+    case ExpressionKind::Constant:
+        return node.constant;
+    case ExpressionKind::Name:
+        return look_up(node.name);
     case ExpressionKind::List:
-    case ExpressionKind::Tuple: return evaluate_items(node);
-    case ExpressionKind::Dict: return evaluate_dict(node);
-    case ExpressionKind::Attribute: return evaluate_attribute(node);
+    case ExpressionKind::Tuple:
+        return evaluate_items(node);
+    case ExpressionKind::Dict:
+        return evaluate_dict(node);
+    case ExpressionKind::Attribute:
+        return evaluate_attribute(node);
     case ExpressionKind::Item:
-    case ExpressionKind::Slice: return evaluate_subscript(node);
-    case ExpressionKind::Call: return evaluate_call(node);
+    case ExpressionKind::Slice:
+        return evaluate_subscript(node);
+    case ExpressionKind::Call:
+        return evaluate_call(node);
     case ExpressionKind::Filter:
-    case ExpressionKind::Test: return evaluate_filter(node);
-    case ExpressionKind::Not: return !is_true(evaluate(*node.args[0]));
-    case ExpressionKind::Negative: return negate(run_, evaluate(*node.args[0]));
-    case ExpressionKind::Positive: return evaluate(*node.args[0]);
-    case ExpressionKind::Compare: return evaluate_compare(node);
-    case ExpressionKind::Concat: return evaluate_concat(node);
+    case ExpressionKind::Test:
+        return evaluate_filter(node);
+    case ExpressionKind::Not:
+        return !is_true(evaluate(*node.args[0]));
+    case ExpressionKind::Negative:
+        return negate(run_, evaluate(*node.args[0]));
+    case ExpressionKind::Positive:
+        return evaluate(*node.args[0]);
+    case ExpressionKind::Compare:
+        return evaluate_compare(node);
+    case ExpressionKind::Concat:
+        return evaluate_concat(node);
     case ExpressionKind::Conditional:
         if (is_true(evaluate(*node.args[0]))) return evaluate(*node.args[1]);
         return node.args[2] ? evaluate(*node.args[2]) : Value(Undefined{});
     case ExpressionKind::And:
     case ExpressionKind::Or:
-    case ExpressionKind::Arithmetic: return evaluate_binary(node);
+    case ExpressionKind::Arithmetic:
+        return evaluate_binary(node);
     }
     return Undefined{};
 }
@@ -82,7 +96,8 @@ Value Evaluator::evaluate_dict(const Expression& node) {
         Value key = evaluate(*node.args[i]);
         if (!as_text(key)) run_.unsupported("a dictionary key that is no string");
         Value value = evaluate(*node.args[i + 1]);
-        auto known = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first->bytes == as_text(key)->bytes; });
+        auto known = std::find_if(entries.begin(), entries.end(),
+                                  [&](const auto& entry) { return entry.first->bytes == as_text(key)->bytes; });
         if (known != entries.end()) {
             known->second = std::move(value);
         } else {
@@ -171,7 +186,8 @@ void Evaluator::fail_undefined_call(const Expression& callee) const {
 
 Value Evaluator::call(const Value& callee, const Arguments& arguments) {
     if (auto macro = std::get_if<Macro>(&callee)) return call_macro(*macro->definition, arguments);
-    if (auto method = std::get_if<std::shared_ptr<const Method>>(&callee)) return call_method(run_, **method, arguments);
+    if (auto method = std::get_if<std::shared_ptr<const Method>>(&callee))
+        return call_method(run_, **method, arguments);
     if (auto function = std::get_if<Function>(&callee)) return call_function(*function, arguments);
     run_.error("a value of type {} cannot be called", type_name(callee));
 }
@@ -185,7 +201,8 @@ Value Evaluator::call_function(Function function, const Arguments& arguments) {
     if (function == Function::Dict) {
         if (!arguments.list.empty()) run_.unsupported("dict() of a value");
         std::vector<std::pair<TextPtr, Value>> entries;
-        for (const auto& [name, value] : arguments.named) entries.emplace_back(std::make_shared<const Text>(name, Origin::Template), value);
+        for (const auto& [name, value] : arguments.named)
+            entries.emplace_back(std::make_shared<const Text>(name, Origin::Template), value);
         return make_dict(std::move(entries));
     }
     int64_t bounds[3] = {0, 0, 1};
@@ -195,7 +212,8 @@ Value Evaluator::call_function(Function function, const Arguments& arguments) {
         if (!number || std::abs(*number) > int64_t{1} << 40) run_.error("range: a whole number is needed");
         bounds[count == 1 ? 1 : i] = *number;
     }
-    if (count < 1 || count > 3 || bounds[2] == 0 || !arguments.named.empty()) run_.error("range: one to three numbers, the step not 0");
+    if (count < 1 || count > 3 || bounds[2] == 0 || !arguments.named.empty())
+        run_.error("range: one to three numbers, the step not 0");
     std::vector<Value> numbers;
     for (int64_t i = bounds[0]; bounds[2] > 0 ? i < bounds[1] : i > bounds[1]; i += bounds[2]) {
         if (numbers.size() >= range_max) run_.error("range: more than {} numbers", range_max);

@@ -10,7 +10,8 @@ namespace steer::jinja {
 class ExpressionParser::Nesting {
   public:
     explicit Nesting(ExpressionParser& parser) : parser_(parser) {
-        if (++parser_.nesting_ > nesting_max) parser_.tokens_.unsupported(fmt::format("nesting deeper than {}", nesting_max), parser_.tokens_.line());
+        if (++parser_.nesting_ > nesting_max)
+            parser_.tokens_.unsupported(fmt::format("nesting deeper than {}", nesting_max), parser_.tokens_.line());
     }
     ~Nesting() { --parser_.nesting_; }
 
@@ -21,7 +22,8 @@ class ExpressionParser::Nesting {
 void ExpressionParser::adopt(Expression& parent, ExpressionPtr child) {
     if (child) {
         parent.depth = std::max(parent.depth, child->depth + 1);
-        if (parent.depth > tree_depth_max) tokens_.unsupported(fmt::format("an expression of more than {} levels", tree_depth_max), parent.line);
+        if (parent.depth > tree_depth_max)
+            tokens_.unsupported(fmt::format("an expression of more than {} levels", tree_depth_max), parent.line);
     }
     parent.args.push_back(std::move(child));
 }
@@ -41,7 +43,8 @@ ExpressionPtr ExpressionParser::parse_expression(bool conditional) {
         int line = tokens_.next().line;
         ExpressionPtr condition = parse_or();
         ExpressionPtr otherwise = tokens_.skip_name("else") ? parse_expression() : nullptr;
-        node = make_with(ExpressionKind::Conditional, line, std::move(condition), std::move(node), std::move(otherwise));
+        node =
+            make_with(ExpressionKind::Conditional, line, std::move(condition), std::move(node), std::move(otherwise));
     }
     return node;
 }
@@ -93,7 +96,8 @@ ExpressionPtr ExpressionParser::parse_compare() {
     ExpressionPtr node;
     for (;;) {
         std::string symbol;
-        if (tokens_.is(TokenKind::Operator) && std::find(std::begin(symbols), std::end(symbols), tokens_.peek().text) != std::end(symbols)) {
+        if (tokens_.is(TokenKind::Operator) &&
+            std::find(std::begin(symbols), std::end(symbols), tokens_.peek().text) != std::end(symbols)) {
             symbol = tokens_.next().text;
         } else if (tokens_.skip_name("in")) {
             symbol = "in";
@@ -131,7 +135,8 @@ ExpressionPtr ExpressionParser::parse_concat() {
 
 ExpressionPtr ExpressionParser::parse_product() {
     ExpressionPtr left = parse_power();
-    while (tokens_.is_operator("*") || tokens_.is_operator("/") || tokens_.is_operator("//") || tokens_.is_operator("%")) {
+    while (tokens_.is_operator("*") || tokens_.is_operator("/") || tokens_.is_operator("//") ||
+           tokens_.is_operator("%")) {
         Token symbol = tokens_.next();
         ExpressionPtr right = parse_power();
         left = make_with(ExpressionKind::Arithmetic, symbol.line, std::move(left), std::move(right));
@@ -177,10 +182,13 @@ ExpressionPtr ExpressionParser::parse_primary() {
         node->name = name.text;
         return node;
     }
-    case TokenKind::String: return parse_string();
+    case TokenKind::String:
+        return parse_string();
     case TokenKind::Integer:
-    case TokenKind::Float: return parse_number();
-    default: break;
+    case TokenKind::Float:
+        return parse_number();
+    default:
+        break;
     }
     if (tokens_.is_operator("(")) return parse_parenthesis();
     if (tokens_.is_operator("[")) return parse_list();
@@ -281,7 +289,8 @@ ExpressionPtr ExpressionParser::parse_subscript(ExpressionPtr node) {
     ExpressionPtr second = bound(), third;
     if (tokens_.skip_operator(":")) third = bound();
     tokens_.expect_operator("]");
-    return make_with(ExpressionKind::Slice, line, std::move(node), std::move(first), std::move(second), std::move(third));
+    return make_with(ExpressionKind::Slice, line, std::move(node), std::move(first), std::move(second),
+                     std::move(third));
 }
 
 ExpressionPtr ExpressionParser::parse_filters(ExpressionPtr node) {
@@ -314,8 +323,8 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr node) {
     node = make_with(ExpressionKind::Test, line, std::move(node));
     node->name = tokens_.expect_name();
     if (!has_test(node->name)) tokens_.unsupported("the test \"" + node->name + "\"", line);
-    bool word = tokens_.is(TokenKind::Name) && !tokens_.is_name("else") && !tokens_.is_name("or") && !tokens_.is_name("and") &&
-                !tokens_.is_name("is") && !tokens_.is_name("if");
+    bool word = tokens_.is(TokenKind::Name) && !tokens_.is_name("else") && !tokens_.is_name("or") &&
+                !tokens_.is_name("and") && !tokens_.is_name("is") && !tokens_.is_name("if");
     bool literal = tokens_.is(TokenKind::String) || tokens_.is(TokenKind::Integer) || tokens_.is(TokenKind::Float) ||
                    tokens_.is_operator("[") || tokens_.is_operator("{");
     if (tokens_.is_operator("(")) {
@@ -333,7 +342,8 @@ void ExpressionParser::parse_arguments(Expression& call) {
         if (!first) tokens_.expect_operator(",");
         first = false;
         if (tokens_.skip_operator(")")) return;
-        if (tokens_.is_operator("*") || tokens_.is_operator("**")) tokens_.unsupported("an argument list with *", call.line);
+        if (tokens_.is_operator("*") || tokens_.is_operator("**"))
+            tokens_.unsupported("an argument list with *", call.line);
         if (tokens_.is(TokenKind::Name) && tokens_.is_operator("=", 1)) {
             std::string name = tokens_.next().text;
             tokens_.next();

@@ -6,7 +6,7 @@
 
 namespace steer::jinja {
 
-inline constexpr uint32_t nesting_max = 64;    // brackets in brackets, statements in statements
+inline constexpr uint32_t nesting_max = 64;     // brackets in brackets, statements in statements
 inline constexpr uint32_t tree_depth_max = 128; // of an expression: a + b + c ... grows to the left
 
 class ExpressionParser {

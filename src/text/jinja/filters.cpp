@@ -76,7 +76,8 @@ Value reverse(Call& call) {
 Value items(Call& call) {
     std::vector<Value> pairs;
     const Dict* dict = as_dict(call.input);
-    if (!dict && !is<Undefined>(call.input)) call.run.error("items: a value of type {} has none", type_name(call.input));
+    if (!dict && !is<Undefined>(call.input))
+        call.run.error("items: a value of type {} has none", type_name(call.input));
     if (dict) {
         call.run.charge(dict->entries.size() * 2);
         for (const auto& [key, value] : dict->entries) pairs.push_back(make_list({key, value}, true));
@@ -92,7 +93,8 @@ Value get_path(Runtime& run, Value item, const Value& path) {
     for (;;) {
         size_t dot = std::min(text->bytes.find('.', from), text->size());
         std::string_view part = std::string_view(text->bytes).substr(from, dot - from);
-        bool digits = !part.empty() && part.size() < 10 && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+        bool digits = !part.empty() && part.size() < 10 &&
+                      std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
         int64_t index = 0;
         if (digits) std::from_chars(part.data(), part.data() + part.size(), index);
         item = get_item(run, item, digits ? Value(index) : make_text(part, Origin::Template));
@@ -113,7 +115,8 @@ Value join_filter(Call& call) {
 Value replace_filter(Call& call) {
     int64_t count = -1;
     if (call.args[2] && is<int64_t>(*call.args[2])) count = std::get<int64_t>(*call.args[2]);
-    return make_text(replace(call.run, to_str(call.run, call.input), text_argument(call, 0, "replace"), text_argument(call, 1, "replace"), count));
+    return make_text(replace(call.run, to_str(call.run, call.input), text_argument(call, 0, "replace"),
+                             text_argument(call, 1, "replace"), count));
 }
 
 std::optional<double> parse_number(const Text& text) {
@@ -204,11 +207,14 @@ constexpr Builtin filters[] = {
 constexpr std::string_view choosing[] = {"map", "select", "reject", "selectattr", "rejectattr"};
 
 const Builtin* find_filter(std::string_view name) {
-    auto found = std::find_if(std::begin(filters), std::end(filters), [&](const Builtin& one) { return one.name == name; });
+    auto found =
+        std::find_if(std::begin(filters), std::end(filters), [&](const Builtin& one) { return one.name == name; });
     return found == std::end(filters) ? nullptr : found;
 }
 
-bool is_choosing(std::string_view name) { return std::find(std::begin(choosing), std::end(choosing), name) != std::end(choosing); }
+bool is_choosing(std::string_view name) {
+    return std::find(std::begin(choosing), std::end(choosing), name) != std::end(choosing);
+}
 
 std::string_view name_argument(Runtime& run, const Arguments& arguments, size_t index, std::string_view filter) {
     const Text* name = index < arguments.list.size() ? as_text(arguments.list[index]) : nullptr;
@@ -227,7 +233,8 @@ Value map_filter(Runtime& run, std::vector<Value> items, const Arguments& argume
     const Value *attribute = nullptr, *fallback = nullptr;
     if (arguments.list.empty()) {
         for (const auto& [name, value] : arguments.named) {
-            if (name != "attribute" && name != "default") run.unsupported(fmt::format("map with the argument \"{}\"", name));
+            if (name != "attribute" && name != "default")
+                run.unsupported(fmt::format("map with the argument \"{}\"", name));
             (name == "attribute" ? attribute : fallback) = &value;
         }
     }
@@ -256,7 +263,8 @@ Value choose(Runtime& run, std::string_view filter, const std::vector<Value>& it
     for (const Value& item : items) {
         run.charge(1);
         Value subject = by_attribute ? get_path(run, item, arguments.list[0]) : item;
-        bool holds = tested ? apply_test(run, name_argument(run, arguments, skipped, filter), subject, rest) : is_true(subject);
+        bool holds =
+            tested ? apply_test(run, name_argument(run, arguments, skipped, filter), subject, rest) : is_true(subject);
         if (holds == wanted) kept.push_back(item);
     }
     return make_list(std::move(kept));

@@ -19,8 +19,10 @@ bool prints(uint32_t code) {
     case UTF8PROC_CATEGORY_CN:
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZS:
+        return false;
+    default:
+        return true;
     }
 }
 
@@ -96,7 +98,9 @@ class JsonWriter {
         } else if (auto whole = std::get_if<int64_t>(&value)) {
             out += std::to_string(*whole);
         } else if (auto real = std::get_if<double>(&value)) {
-            out += std::isnan(*real) ? "NaN" : std::isinf(*real) ? (*real > 0 ? "Infinity" : "-Infinity") : format_double(*real);
+            out += std::isnan(*real)   ? "NaN"
+                   : std::isinf(*real) ? (*real > 0 ? "Infinity" : "-Infinity")
+                                       : format_double(*real);
         } else {
             run_.error("tojson: a value of type {} has no JSON form", type_name(value));
         }

@@ -40,17 +40,34 @@ class Interpreter final : public Evaluator {
         run_.charge(1);
         run_.line = statement.line;
         switch (statement.kind) {
-        case StatementKind::Text: print(*statement.text); break;
-        case StatementKind::Print: append_str(run_, evaluate(*statement.value), out_); break;
-        case StatementKind::If: return execute_if(statement);
-        case StatementKind::For: return execute_for(statement);
-        case StatementKind::Set: assign(statement, evaluate(*statement.value)); break;
-        case StatementKind::SetBlock: set(statement.targets[0], capture(statement.body)); break;
-        case StatementKind::SetMember: execute_set_member(statement); break;
-        case StatementKind::Macro: set(statement.targets[0], Macro{&statement}); break;
-        case StatementKind::Group: return execute(statement.body);
-        case StatementKind::Break: return Flow::Break;
-        case StatementKind::Continue: return Flow::Continue;
+        case StatementKind::Text:
+            print(*statement.text);
+            break;
+        case StatementKind::Print:
+            append_str(run_, evaluate(*statement.value), out_);
+            break;
+        case StatementKind::If:
+            return execute_if(statement);
+        case StatementKind::For:
+            return execute_for(statement);
+        case StatementKind::Set:
+            assign(statement, evaluate(*statement.value));
+            break;
+        case StatementKind::SetBlock:
+            set(statement.targets[0], capture(statement.body));
+            break;
+        case StatementKind::SetMember:
+            execute_set_member(statement);
+            break;
+        case StatementKind::Macro:
+            set(statement.targets[0], Macro{&statement});
+            break;
+        case StatementKind::Group:
+            return execute(statement.body);
+        case StatementKind::Break:
+            return Flow::Break;
+        case StatementKind::Continue:
+            return Flow::Continue;
         }
         return Flow::Next;
     }
@@ -130,19 +147,22 @@ class Interpreter final : public Evaluator {
     void bind_parameters(const Statement& macro, const Arguments& arguments) {
         const auto& parameters = macro.keywords;
         const std::string& name = macro.targets[0];
-        if (arguments.list.size() > parameters.size()) run_.error("macro \"{}\" takes {} arguments", name, parameters.size());
+        if (arguments.list.size() > parameters.size())
+            run_.error("macro \"{}\" takes {} arguments", name, parameters.size());
         for (const auto& [key, value] : arguments.named) {
             size_t place = 0;
             while (place < parameters.size() && parameters[place].name != key) ++place;
             if (place == parameters.size()) run_.error("macro \"{}\" has no argument \"{}\"", name, key);
-            if (place < arguments.list.size()) run_.error("macro \"{}\": the argument \"{}\" is given twice", name, key);
+            if (place < arguments.list.size())
+                run_.error("macro \"{}\": the argument \"{}\" is given twice", name, key);
             set(parameters[place].name, value);
         }
         for (size_t i = 0; i < parameters.size(); ++i) {
             if (i < arguments.list.size()) {
                 set(parameters[i].name, arguments.list[i]);
             } else if (!is_set(parameters[i].name)) {
-                set(parameters[i].name, parameters[i].value ? evaluate(*parameters[i].value) : Value(Undefined{&parameters[i].name}));
+                set(parameters[i].name,
+                    parameters[i].value ? evaluate(*parameters[i].value) : Value(Undefined{&parameters[i].name}));
             }
         }
     }

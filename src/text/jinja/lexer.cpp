@@ -35,7 +35,9 @@ class Lexer {
     }
 
   private:
-    [[noreturn]] void syntax(std::string_view what) const { fail(STEER_ERR_FORMAT, "{}: line {}: {}", name_, line_, what); }
+    [[noreturn]] void syntax(std::string_view what) const {
+        fail(STEER_ERR_FORMAT, "{}: line {}: {}", name_, line_, what);
+    }
     [[noreturn]] void unsupported(std::string_view what) const {
         fail(STEER_ERR_UNSUPPORTED, "{}: line {}: {} is not supported in chat templates", name_, line_, what);
     }
@@ -51,7 +53,8 @@ class Lexer {
 
     size_t find_tag() const {
         for (size_t i = at_; i + 1 < source_.size(); ++i) {
-            if (source_[i] == '{' && (source_[i + 1] == '{' || source_[i + 1] == '%' || source_[i + 1] == '#')) return i;
+            if (source_[i] == '{' && (source_[i + 1] == '{' || source_[i + 1] == '%' || source_[i + 1] == '#'))
+                return i;
         }
         return source_.size();
     }
@@ -160,7 +163,8 @@ class Lexer {
         }
         std::string text = source_.substr(at_, end - at_);
         bool odd_zero = !real && text.size() > 1 && text[0] == '0';
-        if (odd_zero || (end < source_.size() && is_name_start(source_[end]))) unsupported("the number form at \"" + text + "\"");
+        if (odd_zero || (end < source_.size() && is_name_start(source_[end])))
+            unsupported("the number form at \"" + text + "\"");
         push(real ? TokenKind::Float : TokenKind::Integer, text);
         skip(end - at_);
     }

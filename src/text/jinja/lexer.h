@@ -8,7 +8,19 @@
 
 namespace steer::jinja {
 
-enum class TokenKind : uint8_t { Data, BlockBegin, BlockEnd, PrintBegin, PrintEnd, Name, String, Integer, Float, Operator, End };
+enum class TokenKind : uint8_t {
+    Data,
+    BlockBegin,
+    BlockEnd,
+    PrintBegin,
+    PrintEnd,
+    Name,
+    String,
+    Integer,
+    Float,
+    Operator,
+    End
+};
 
 struct Token {
     TokenKind kind;

@@ -12,7 +12,8 @@ namespace {
 
 int64_t count_argument(Call& call, size_t index, int64_t absent) {
     if (!call.args[index]) return absent;
-    if (!is<int64_t>(*call.args[index])) call.run.error("a method needs a whole number, found {}", type_name(*call.args[index]));
+    if (!is<int64_t>(*call.args[index]))
+        call.run.error("a method needs a whole number, found {}", type_name(*call.args[index]));
     return std::get<int64_t>(*call.args[index]);
 }
 
@@ -33,16 +34,19 @@ Value case_method(Call& call) {
 Value starts_with(Call& call) {
     return text_input(call, "startswith").bytes.starts_with(text_argument(call, 0, "startswith").bytes);
 }
-Value ends_with(Call& call) { return text_input(call, "endswith").bytes.ends_with(text_argument(call, 0, "endswith").bytes); }
+Value ends_with(Call& call) {
+    return text_input(call, "endswith").bytes.ends_with(text_argument(call, 0, "endswith").bytes);
+}
 
 Value split_method(Call& call) {
-    return make_list(split(call.run, text_input(call, "split"), optional_text(call, 0, "split"), count_argument(call, 1, -1)));
+    return make_list(
+        split(call.run, text_input(call, "split"), optional_text(call, 0, "split"), count_argument(call, 1, -1)));
 }
 Value split_lines_method(Call& call) { return make_list(split_lines(call.run, text_input(call, "splitlines"))); }
 
 Value replace_method(Call& call) {
-    return make_text(replace(call.run, text_input(call, "replace"), text_argument(call, 0, "replace"), text_argument(call, 1, "replace"),
-                             count_argument(call, 2, -1)));
+    return make_text(replace(call.run, text_input(call, "replace"), text_argument(call, 0, "replace"),
+                             text_argument(call, 1, "replace"), count_argument(call, 2, -1)));
 }
 Value join_method(Call& call) {
     if (!call.args[0]) call.run.error("join needs something to join");
@@ -73,11 +77,11 @@ constexpr Builtin text_methods[] = {
 };
 
 constexpr std::string_view other_text_methods[] = {
-    "casefold",  "center",      "count",        "encode",    "expandtabs", "format",       "format_map", "index",
-    "isalnum",   "isalpha",     "isascii",      "isdecimal", "isdigit",    "isidentifier", "islower",    "isnumeric",
-    "isprintable", "isspace",   "istitle",      "isupper",   "ljust",      "maketrans",    "partition",  "removeprefix",
-    "removesuffix", "rfind",    "rindex",       "rjust",     "rpartition", "rsplit",       "swapcase",   "title",
-    "translate", "zfill"};
+    "casefold",   "center",    "count",        "encode",       "expandtabs", "format",  "format_map",
+    "index",      "isalnum",   "isalpha",      "isascii",      "isdecimal",  "isdigit", "isidentifier",
+    "islower",    "isnumeric", "isprintable",  "isspace",      "istitle",    "isupper", "ljust",
+    "maketrans",  "partition", "removeprefix", "removesuffix", "rfind",      "rindex",  "rjust",
+    "rpartition", "rsplit",    "swapcase",     "title",        "translate",  "zfill"};
 
 Value items_method(Call& call) { return apply_filter(call.run, "items", call.input, {}); }
 Value keys_method(Call& call) { return make_list(iterate(call.run, call.input)); }
@@ -104,7 +108,8 @@ constexpr Builtin dict_methods[] = {
     {"copy", {}, [](Call& call) { return call.input; }},
 };
 constexpr std::string_view other_dict_methods[] = {"clear", "fromkeys", "pop", "popitem", "setdefault", "update"};
-constexpr std::string_view list_methods[] = {"append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort"};
+constexpr std::string_view list_methods[] = {"append", "clear", "copy",   "count",   "extend", "index",
+                                             "insert", "pop",   "remove", "reverse", "sort"};
 
 template<class Table>
 bool lists(const Table& table, std::string_view name) {

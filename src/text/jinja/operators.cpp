@@ -58,9 +58,15 @@ Value int_arithmetic(Runtime& run, char symbol, int64_t a, int64_t b) {
     int64_t result = 0;
     bool overflow = false;
     switch (symbol) {
-    case '+': overflow = __builtin_add_overflow(a, b, &result); break;
-    case '-': overflow = __builtin_sub_overflow(a, b, &result); break;
-    case '*': overflow = __builtin_mul_overflow(a, b, &result); break;
+    case '+':
+        overflow = __builtin_add_overflow(a, b, &result);
+        break;
+    case '-':
+        overflow = __builtin_sub_overflow(a, b, &result);
+        break;
+    case '*':
+        overflow = __builtin_mul_overflow(a, b, &result);
+        break;
     default: // '%' and '/', which stands for //: rounded towards minus infinity
         if (b == 0) run.error("division by zero");
         if (b == -1) return int_arithmetic(run, symbol == '%' ? '*' : '-', 0, symbol == '%' ? 0 : a);
@@ -101,7 +107,8 @@ struct Range {
 Range slice_range(Runtime& run, size_t size, const Value* begin, const Value* end, const Value* step) {
     auto number = [&](const Value* value, int64_t absent) {
         if (!value || is<None>(*value)) return absent;
-        if (!is<int64_t>(*value) && !is<bool>(*value)) run.error("a slice needs whole numbers, found {}", type_name(*value));
+        if (!is<int64_t>(*value) && !is<bool>(*value))
+            run.error("a slice needs whole numbers, found {}", type_name(*value));
         return to_int(*value);
     };
     auto length = static_cast<int64_t>(size);
@@ -153,7 +160,8 @@ bool order(Runtime& run, std::string_view symbol, const Value& a, const Value& b
     if (text_a && text_b) return decide(text_a->bytes, text_b->bytes); // UTF-8 sorts as its characters do
     if (is<Undefined>(a)) undefined_operand(run, a);
     if (is<Undefined>(b)) undefined_operand(run, b);
-    if (!is_number(a) || !is_number(b)) run.error("\"{}\" cannot compare {} and {}", symbol, type_name(a), type_name(b));
+    if (!is_number(a) || !is_number(b))
+        run.error("\"{}\" cannot compare {} and {}", symbol, type_name(a), type_name(b));
     if (is<double>(a) || is<double>(b)) return decide(to_double(a), to_double(b));
     return decide(to_int(a), to_int(b));
 }
@@ -277,7 +285,8 @@ Value get_slice(Runtime& run, const Value& object, const Value* begin, const Val
     auto each = [&](size_t size, auto&& take) {
         Range range = slice_range(run, size, begin, end, step);
         run.charge(range.count / 16 + 1);
-        for (size_t i = 0; i < range.count; ++i) take(static_cast<size_t>(range.begin + static_cast<int64_t>(i) * range.step));
+        for (size_t i = 0; i < range.count; ++i)
+            take(static_cast<size_t>(range.begin + static_cast<int64_t>(i) * range.step));
     };
     if (const List* list = as_list(object)) {
         std::vector<Value> part;
@@ -308,7 +317,8 @@ std::vector<Value> iterate(Runtime& run, const Value& value) {
     if (const Text* text = as_text(value)) {
         run.charge(text->size() * 4); // a value for each character
         std::vector<size_t> starts = character_starts(*text);
-        for (size_t i = 0; i + 1 < starts.size(); ++i) items.push_back(make_text(text->slice(starts[i], starts[i + 1])));
+        for (size_t i = 0; i + 1 < starts.size(); ++i)
+            items.push_back(make_text(text->slice(starts[i], starts[i + 1])));
         return items;
     }
     if (!is<Undefined>(value)) run.error("a value of type {} cannot be looped over", type_name(value));

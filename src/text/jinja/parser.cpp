@@ -37,7 +37,8 @@ class Parser {
 
     // Up to the end, or to a tag that begins with one of ends: then the tag's name is the next token.
     Body parse_body(const EndTags& ends) {
-        if (++nesting_ > nesting_max) tokens_.unsupported(fmt::format("statements nested deeper than {}", nesting_max), tokens_.line());
+        if (++nesting_ > nesting_max)
+            tokens_.unsupported(fmt::format("statements nested deeper than {}", nesting_max), tokens_.line());
         Body body;
         while (!tokens_.is(TokenKind::End)) {
             int line = tokens_.line();
@@ -88,13 +89,15 @@ class Parser {
             group->body = parse_block("endgeneration");
             return group;
         }
-        static const EndTags known = {"raw",    "block", "extends", "include", "import", "from",
+        static const EndTags known = {"raw",    "block", "extends", "include", "import",     "from",
                                       "filter", "call",  "with",    "do",      "autoescape", "trans"};
         if (std::find(known.begin(), known.end(), tag) != known.end()) tokens_.unsupported("{% " + tag + " %}", line);
         fail_unknown(tag);
     }
 
-    [[noreturn]] void fail_unknown(const std::string& tag) const { tokens_.syntax("unexpected {% " + tag.substr(0, 40) + " %}"); }
+    [[noreturn]] void fail_unknown(const std::string& tag) const {
+        tokens_.syntax("unexpected {% " + tag.substr(0, 40) + " %}");
+    }
 
     StatementPtr parse_if(int line) {
         StatementPtr statement = make(StatementKind::If, line);
@@ -143,14 +146,16 @@ class Parser {
             statement->kind = StatementKind::SetMember;
             statement->targets.push_back(tokens_.expect_name());
         }
-        while (statement->kind == StatementKind::Set && tokens_.skip_operator(",")) statement->targets.push_back(tokens_.expect_name());
+        while (statement->kind == StatementKind::Set && tokens_.skip_operator(","))
+            statement->targets.push_back(tokens_.expect_name());
         if (tokens_.skip_operator("=")) {
             statement->value = expressions_.parse_tuple();
             tokens_.expect(TokenKind::BlockEnd);
             return statement;
         }
         if (tokens_.is_operator("|")) tokens_.unsupported("{% set %} with a filter", line);
-        if (statement->kind != StatementKind::Set || statement->targets.size() != 1) tokens_.syntax("\"=\" is expected");
+        if (statement->kind != StatementKind::Set || statement->targets.size() != 1)
+            tokens_.syntax("\"=\" is expected");
         statement->kind = StatementKind::SetBlock;
         statement->body = parse_block("endset");
         return statement;
@@ -183,7 +188,8 @@ class Parser {
 } // namespace
 
 std::shared_ptr<const Program> parse(std::string_view source, const std::string& name) {
-    if (source.size() > source_max) fail(STEER_ERR_FORMAT, "{}: a chat template of {} bytes, allowed are {}", name, source.size(), source_max);
+    if (source.size() > source_max)
+        fail(STEER_ERR_FORMAT, "{}: a chat template of {} bytes, allowed are {}", name, source.size(), source_max);
     if (!is_valid_utf8(source)) fail(STEER_ERR_FORMAT, "{}: the chat template is not UTF-8", name);
     auto program = std::make_shared<Program>();
     program->name = name;

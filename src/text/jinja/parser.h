@@ -9,7 +9,8 @@
 
 namespace steer::jinja {
 
-// STEER_ERR_FORMAT: no Jinja. STEER_ERR_UNSUPPORTED: Jinja outside of what chat templates use; names construct and line.
+// STEER_ERR_FORMAT: no Jinja. STEER_ERR_UNSUPPORTED: Jinja outside of what chat templates use; names construct and
+// line.
 std::shared_ptr<const Program> parse(std::string_view source, const std::string& name);
 
 } // namespace steer::jinja

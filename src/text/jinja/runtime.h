@@ -8,8 +8,8 @@
 
 namespace steer::jinja {
 
-inline constexpr size_t fuel_max = 1000000;            // steps; one for each node visited, and for each 64 bytes moved
-inline constexpr size_t text_max = size_t{4} << 20;    // bytes of any text, the output included
+inline constexpr size_t fuel_max = 1000000;         // steps; one for each node visited, and for each 64 bytes moved
+inline constexpr size_t text_max = size_t{4} << 20; // bytes of any text, the output included
 inline constexpr size_t range_max = 100000;
 inline constexpr uint32_t recursion_max = 256;
 

@@ -61,15 +61,17 @@ Text change_case(Runtime& run, const Text& text, Case wanted) {
         bool first = at == begin;
         auto origin = static_cast<Origin>(text.origins[static_cast<size_t>(at - begin)]);
         uint32_t code = decode_valid_utf8(at);
-        std::string changed;
-        if (code == 0xDF && wanted != Case::Lower && (first || wanted == Case::Upper)) {
-            changed = wanted == Case::Upper ? "SS" : "Ss";
-        } else {
-            auto signed_code = static_cast<utf8proc_int32_t>(code);
-            bool upper = wanted == Case::Upper, title = wanted == Case::Capitalize && first;
-            auto other = upper ? utf8proc_toupper(signed_code) : title ? utf8proc_totitle(signed_code) : utf8proc_tolower(signed_code);
-            append_utf8(static_cast<uint32_t>(other), changed);
+        bool upper = wanted == Case::Upper, title = wanted == Case::Capitalize && first;
+        if (code == 0xDF && (upper || title)) {
+            out.append(upper ? "SS" : "Ss", origin);
+            continue;
         }
+        auto signed_code = static_cast<utf8proc_int32_t>(code);
+        auto other = upper   ? utf8proc_toupper(signed_code)
+                     : title ? utf8proc_totitle(signed_code)
+                             : utf8proc_tolower(signed_code);
+        std::string changed;
+        append_utf8(static_cast<uint32_t>(other), changed);
         out.append(changed, origin);
     }
     return out;
@@ -124,7 +126,8 @@ std::vector<Value> split_lines(Runtime& run, const Text& text) {
     while (at < end) {
         const char* stop = at;
         uint32_t code = decode_valid_utf8(at);
-        bool breaks = (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 || code == 0x2028 || code == 0x2029;
+        bool breaks = (code >= 0x0A && code <= 0x0D) || (code >= 0x1C && code <= 0x1E) || code == 0x85 ||
+                      code == 0x2028 || code == 0x2029;
         if (!breaks) continue;
         if (code == '\r' && at < end && *at == '\n') ++at;
         take(stop);

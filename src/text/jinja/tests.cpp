@@ -37,20 +37,33 @@ constexpr Builtin tests[] = {
     {"boolean", {}, [](Call& c) -> Value { return is<bool>(c.input); }},
     {"true", {}, [](Call& c) -> Value { return is<bool>(c.input) && std::get<bool>(c.input); }},
     {"false", {}, [](Call& c) -> Value { return is<bool>(c.input) && !std::get<bool>(c.input); }},
-    {"callable", {}, [](Call& c) -> Value { return c.input.index() >= Value(Macro{}).index() || type_name(c.input) == std::string("method"); }},
+    {"callable",
+     {},
+     [](Call& c) -> Value {
+         return c.input.index() >= Value(Macro{}).index() || type_name(c.input) == std::string("method");
+     }},
     {"odd", {}, [](Call& c) -> Value { return whole(c, &c.input) % 2 != 0; }},
     {"even", {}, [](Call& c) -> Value { return whole(c, &c.input) % 2 == 0; }},
-    {"divisibleby", {"num"}, [](Call& c) -> Value {
+    {"divisibleby",
+     {"num"},
+     [](Call& c) -> Value {
          return std::get<int64_t>(arithmetic(c.run, "%", whole(c, &c.input), whole(c, c.args[0]))) == 0;
      }},
-    {"eq", {"other"}, compares<eq>}, {"equalto", {"other"}, compares<eq>}, {"ne", {"other"}, compares<ne>},
-    {"lt", {"other"}, compares<lt>}, {"lessthan", {"other"}, compares<lt>}, {"le", {"other"}, compares<le>},
-    {"gt", {"other"}, compares<gt>}, {"greaterthan", {"other"}, compares<gt>}, {"ge", {"other"}, compares<ge>},
+    {"eq", {"other"}, compares<eq>},
+    {"equalto", {"other"}, compares<eq>},
+    {"ne", {"other"}, compares<ne>},
+    {"lt", {"other"}, compares<lt>},
+    {"lessthan", {"other"}, compares<lt>},
+    {"le", {"other"}, compares<le>},
+    {"gt", {"other"}, compares<gt>},
+    {"greaterthan", {"other"}, compares<gt>},
+    {"ge", {"other"}, compares<ge>},
     {"in", {"seq"}, compares<in>},
 };
 
 const Builtin* find_test(std::string_view name) {
-    auto found = std::find_if(std::begin(tests), std::end(tests), [&](const Builtin& test) { return test.name == name; });
+    auto found =
+        std::find_if(std::begin(tests), std::end(tests), [&](const Builtin& test) { return test.name == name; });
     return found == std::end(tests) ? nullptr : found;
 }
 

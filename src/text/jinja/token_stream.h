@@ -24,7 +24,9 @@ class TokenStream {
     int line() const { return peek().line; }
 
     bool is(TokenKind kind, size_t ahead = 0) const { return peek(ahead).kind == kind; }
-    bool is_name(std::string_view name, size_t ahead = 0) const { return is(TokenKind::Name, ahead) && peek(ahead).text == name; }
+    bool is_name(std::string_view name, size_t ahead = 0) const {
+        return is(TokenKind::Name, ahead) && peek(ahead).text == name;
+    }
     bool is_operator(std::string_view text, size_t ahead = 0) const {
         return is(TokenKind::Operator, ahead) && peek(ahead).text == text;
     }
@@ -49,17 +51,27 @@ class TokenStream {
     std::string describe() const {
         const Token& token = peek();
         switch (token.kind) {
-        case TokenKind::Data: return "text";
-        case TokenKind::BlockBegin: return "\"{%\"";
-        case TokenKind::BlockEnd: return "\"%}\"";
-        case TokenKind::PrintBegin: return "\"{{\"";
-        case TokenKind::PrintEnd: return "\"}}\"";
-        case TokenKind::String: return "a string";
-        case TokenKind::End: return "the end of the template";
-        default: return "\"" + token.text.substr(0, 40) + "\"";
+        case TokenKind::Data:
+            return "text";
+        case TokenKind::BlockBegin:
+            return "\"{%\"";
+        case TokenKind::BlockEnd:
+            return "\"%}\"";
+        case TokenKind::PrintBegin:
+            return "\"{{\"";
+        case TokenKind::PrintEnd:
+            return "\"}}\"";
+        case TokenKind::String:
+            return "a string";
+        case TokenKind::End:
+            return "the end of the template";
+        default:
+            return "\"" + token.text.substr(0, 40) + "\"";
         }
     }
-    [[noreturn]] void syntax(std::string_view what) const { fail(STEER_ERR_FORMAT, "{}: line {}: {}", name_, line(), what); }
+    [[noreturn]] void syntax(std::string_view what) const {
+        fail(STEER_ERR_FORMAT, "{}: line {}: {}", name_, line(), what);
+    }
     [[noreturn]] void unsupported(std::string_view what, int line) const {
         fail(STEER_ERR_UNSUPPORTED, "{}: line {}: {} is not supported in chat templates", name_, line, what);
     }

@@ -48,9 +48,12 @@ Value make_dict(std::vector<std::pair<TextPtr, Value>> entries) {
 
 Value from_json(const Json& json, Origin origin) {
     switch (json.type()) {
-    case Json::value_t::boolean: return json.get<bool>();
-    case Json::value_t::number_float: return json.get<double>();
-    case Json::value_t::string: return make_text(json.get_ref<const std::string&>(), origin);
+    case Json::value_t::boolean:
+        return json.get<bool>();
+    case Json::value_t::number_float:
+        return json.get<double>();
+    case Json::value_t::string:
+        return make_text(json.get_ref<const std::string&>(), origin);
     case Json::value_t::number_integer:
     case Json::value_t::number_unsigned:
         if (json.is_number_unsigned() && json.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) {
@@ -69,13 +72,14 @@ Value from_json(const Json& json, Origin origin) {
         }
         return make_dict(std::move(entries));
     }
-    default: return None{};
+    default:
+        return None{};
     }
 }
 
 const char* type_name(const Value& value) {
-    static constexpr const char* names[] = {"undefined", "None", "bool", "int", "float", "str", "list", "dict", "loop",
-                                            "method", "namespace", "macro", "function"};
+    static constexpr const char* names[] = {"undefined", "None", "bool",   "int",       "float", "str",     "list",
+                                            "dict",      "loop", "method", "namespace", "macro", "function"};
     return names[value.index()];
 }
 

@@ -1,5 +1,5 @@
-// Values of a template: Python's, as far as chat templates use them. All immutable but namespaces, which the interpreter
-// owns; so no value can hold itself, and none is nested deeper than depth_max.
+// Values of a template: Python's, as far as chat templates use them. All immutable but namespaces, which the
+// interpreter owns; so no value can hold itself, and none is nested deeper than depth_max.
 #pragma once
 
 #include "files/json.h"
@@ -38,8 +38,8 @@ enum class Function : uint8_t { Namespace, Range, Dict, RaiseException };
 using TextPtr = std::shared_ptr<const Text>;
 using ListPtr = std::shared_ptr<const List>;
 using DictPtr = std::shared_ptr<const Dict>;
-using Value = std::variant<Undefined, None, bool, int64_t, double, TextPtr, ListPtr, DictPtr, std::shared_ptr<const Loop>,
-                           std::shared_ptr<const Method>, Namespace, Macro, Function>;
+using Value = std::variant<Undefined, None, bool, int64_t, double, TextPtr, ListPtr, DictPtr,
+                           std::shared_ptr<const Loop>, std::shared_ptr<const Method>, Namespace, Macro, Function>;
 
 struct List {
     std::vector<Value> items;
@@ -81,8 +81,8 @@ inline const Dict* as_dict(const Value& value) {
 uint32_t depth_of(const Value& value);
 Value make_text(Text text);
 Value make_text(std::string_view text, Origin origin);
-Value make_list(std::vector<Value> items, bool tuple = false);               // STEER_ERR_ARG above depth_max
-Value make_dict(std::vector<std::pair<TextPtr, Value>> entries);             // the same
+Value make_list(std::vector<Value> items, bool tuple = false);   // STEER_ERR_ARG above depth_max
+Value make_dict(std::vector<std::pair<TextPtr, Value>> entries); // the same
 Value from_json(const Json& json, Origin origin);
 
 const char* type_name(const Value& value); // as Python calls it
