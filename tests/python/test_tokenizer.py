@@ -1,7 +1,9 @@
 """The tokenizer against Hugging Face tokenizers, on the real Qwen vocabulary and on the demo model's."""
+import dataclasses
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -84,26 +86,26 @@ def real_texts():
             yield from (text[i:i + 200] for i in range(0, len(text), 200))
 
 
-def make_qwen(folder, merges_as_text):
+def make_qwen(folder):
     if not QWEN.is_dir():
         pytest.skip(f"the Qwen vocabulary is not at {QWEN}")
     subprocess.run([sys.executable, QWEN / "make_tokenizer_json.py", folder, "--qwen3"], check=True, stdout=subprocess.DEVNULL)
-    path = folder / "tokenizer.json"
-    if merges_as_text:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        data["model"]["merges"] = [" ".join(m) for m in data["model"]["merges"]]
-        path.write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+    return folder / "tokenizer.json"
+
+
+@pytest.fixture(scope="module")
+def qwen_json(tmp_path_factory):
+    return make_qwen(tmp_path_factory.mktemp("qwen"))
+
+
+@pytest.fixture(scope="module", params=["qwen3", "demo model"])
+def tokenizer_json(request):
+    if request.param == "qwen3":
+        return request.getfixturevalue("qwen_json")
+    path = ROOT / "examples" / "demo_model" / "model" / "tokenizer.json"
+    if not path.is_file():
+        pytest.skip("the demo model has not been built")
     return path
-
-
-@pytest.fixture(scope="module", params=["qwen3", "qwen3, merges as text", "demo model"])
-def tokenizer_json(request, tmp_path_factory):
-    if request.param == "demo model":
-        path = ROOT / "examples" / "demo_model" / "model" / "tokenizer.json"
-        if not path.is_file():
-            pytest.skip("the demo model has not been built")
-        return path
-    return make_qwen(tmp_path_factory.mktemp("qwen"), "text" in request.param)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +219,36 @@ def test_a_long_run_of_one_class(pair, name):
         assert probe.encode(text, special=True) == reference.encode(text, add_special_tokens=False).ids
 
 
+def test_merges_as_text_are_the_same(qwen_json, tmp_path):
+    """Older files write a merge as "a b", newer ones as ["a", "b"]."""
+    edit = lambda d: d["model"].update(merges=[" ".join(m) for m in d["model"]["merges"]])
+    rng = random.Random(3)
+    texts = [random_text(rng) for _ in range(1000)]
+    with Probe(change(qwen_json, tmp_path, edit)) as older:
+        check_all(older, tokenizers.Tokenizer.from_file(str(qwen_json)), texts)
+
+
+def test_through_the_c_door(library, qwen_json, tmp_path):
+    """The same through steer_text_encode and steer_text_decode, on a model of which no weight is read."""
+    import checkpoints
+    import steer_c
+    shape = checkpoints.Shape("door", hidden=16, heads=2, kv_heads=1, ffn=16, layers=1)
+    shape = dataclasses.replace(shape, padding=151936 - checkpoints.real_vocabulary())
+    folder = checkpoints.write(shape, tmp_path / "model")
+    shutil.copy(qwen_json, folder / "tokenizer.json")
+    reference = tokenizers.Tokenizer.from_file(str(qwen_json))
+    rng = random.Random(13)
+    texts = [random_text(rng) for _ in range(2000)]
+    with steer_c.Model(folder, residency=steer_c.RESIDENCY_NONE) as model:
+        for text, encoding in zip(texts, reference.encode_batch(texts, add_special_tokens=False)):
+            assert model.encode(text, steer_c.TEXT_SPECIAL) == encoding.ids, repr(text)
+            if unicodedata.normalize("NFC", text) == text:
+                assert model.decode(encoding.ids, steer_c.TEXT_SPECIAL).decode("utf-8") == text
+            assert model.decode(encoding.ids).decode("utf-8", "replace") == reference.decode(encoding.ids)
+        broken = random_bytes(rng)
+        assert model.encode(broken) == model.encode(broken.decode("utf-8", "replace"))
+
+
 def change(path, tmp_path, edit):
     data = json.loads(path.read_text(encoding="utf-8"))
     edit(data)
@@ -233,10 +265,9 @@ def change(path, tmp_path, edit):
     ("model", lambda d: d["model"].update(type="Unigram")),
     ("lstrip", lambda d: d["added_tokens"][0].update(lstrip=True)),
 ])
-def test_what_would_change_tokens_is_refused_by_name(tmp_path, words, edit):
-    path = make_qwen(tmp_path / "qwen", False)
+def test_what_would_change_tokens_is_refused_by_name(qwen_json, tmp_path, words, edit):
     with pytest.raises(ProbeError, match=words) as refused:
-        Probe(change(path, tmp_path, edit))
+        Probe(change(qwen_json, tmp_path, edit))
     assert refused.value.status == -7  # STEER_ERR_UNSUPPORTED
 
 
@@ -248,8 +279,7 @@ def test_what_would_change_tokens_is_refused_by_name(tmp_path, words, edit):
     ("vocab", lambda d: d["model"].pop("vocab")),
     ("twice", lambda d: d["model"]["vocab"].update({"zzzzzzzzzz": 5})),
 ])
-def test_broken_files_are_refused(tmp_path, words, edit):
-    path = make_qwen(tmp_path / "qwen", False)
+def test_broken_files_are_refused(qwen_json, tmp_path, words, edit):
     with pytest.raises(ProbeError, match=words) as refused:
-        Probe(change(path, tmp_path, edit))
+        Probe(change(qwen_json, tmp_path, edit))
     assert refused.value.status == -9  # STEER_ERR_FORMAT
