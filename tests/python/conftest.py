@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: a second thread costs more than it does
 sys.path.insert(0, os.path.dirname(__file__))
 
 import steer_c  # noqa: E402
@@ -32,3 +33,27 @@ def library():
 def probe():
     """built(name), for tests that drive a program."""
     return built
+
+
+class Checkpoint:
+    """A folder with random weights, and the same in transformers."""
+
+    def __init__(self, shape, folder):
+        import checkpoints
+
+        self.shape = shape
+        self.folder = checkpoints.write(shape, folder)
+        self.model = checkpoints.reference(self.folder)
+
+
+@pytest.fixture(scope="session")
+def random_checkpoint(tmp_path_factory):
+    """Shape -> Checkpoint; each is written once."""
+    root, made = tmp_path_factory.mktemp("checkpoints"), {}
+
+    def get(shape):
+        if shape.name not in made:
+            made[shape.name] = Checkpoint(shape, root / shape.name)
+        return made[shape.name]
+
+    return get

@@ -1,0 +1,172 @@
+"""Both sides of a comparison: our backend through state_probe, and transformers with Python hooks at the same sites."""
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+PROMPT, REPLY, ALL = 1, 2, 3  # spans
+
+
+@dataclass
+class Row:
+    """Some new tokens of one conversation, and what is done to them."""
+
+    ids: list
+    row: int = 0
+    begin: int = 0
+    reply: list | None = None
+    pushes: list = field(default_factory=list)
+    probes: list = field(default_factory=list)
+    planned: bool = True
+
+    def request(self):
+        made = {"row": self.row, "begin": self.begin, "ids": self.ids, "pushes": self.pushes, "planned": self.planned,
+                "probes": sorted(self.probes, key=lambda p: p["site"])}
+        if self.reply is not None:
+            made["reply"] = self.reply
+        return made
+
+
+@dataclass
+class Outcome:
+    """Of one row: logits [T or 1, V], states before and after the pushes [T, sites, H], readings in the order of probes."""
+
+    logits: np.ndarray
+    before: np.ndarray | None
+    after: np.ndarray | None
+    readings: list
+    drawn: int | None = None
+
+
+class StateProbe:
+    def __init__(self, program, scratch):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.scratch = scratch / "state_probe.bin"
+
+    def ask(self, request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, f"state_probe ended with {self.process.wait()}"
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def open(self, folder, dtype=1, device="cpu"):
+        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": device})
+        return self
+
+    def begin(self, rows=1, length=256):
+        self.ask({"begin": rows, "length": length})
+        return self
+
+    def run(self, rows, directions=(), logits="all", states=False):
+        answer = self.ask({"pass": [row.request() for row in rows], "directions": [list(map(float, d)) for d in directions],
+                           "logits": logits, "states": states, "out": str(self.scratch)})
+        numbers = np.fromfile(self.scratch, dtype=np.float32)
+        counts = [len(row.ids) for row in rows]
+        vocab, sites, hidden = self.shape["vocab_size"], self.shape["layers"] + 1, self.shape["hidden_size"]
+        wanted = counts if logits == "all" else [1] * len(rows)
+        split = sum(wanted) * vocab
+        all_logits = np.split(numbers[:split].reshape(-1, vocab), np.cumsum(wanted)[:-1])
+        before = after = [None] * len(rows)
+        if states:
+            both = numbers[split:].reshape(2, sum(counts), sites, hidden)
+            before, after = (np.split(part, np.cumsum(counts)[:-1]) for part in both)
+        else:
+            assert len(numbers) == split
+        return [Outcome(*parts) for parts in zip(all_logits, before, after, self._readings(answer, rows), answer["drawn"], strict=True)]
+
+    @staticmethod
+    def _readings(answer, rows):
+        """Back into the order in which the row gave its probes."""
+        for row, told in zip(rows, answer["readings"], strict=True):
+            order = sorted(range(len(row.probes)), key=lambda i: row.probes[i]["site"])
+            back = [None] * len(order)
+            for place, value in zip(order, told, strict=True):
+                back[place] = value
+            yield back
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=20)
+        self.process.stdout.close()
+
+
+# ---- transformers ------------------------------------------------------------------------------------------------------
+
+
+def push_change(x, pushes, directions, reply):
+    """What the pushes of one site make of states x [T, H]: norm-keeping adds summed, then plain adds summed."""
+    def total(kind):
+        amount = torch.zeros_like(x)
+        for push in pushes:
+            if push["kind"] != kind or push["strength"] == 0.0:
+                continue
+            acts = torch.tensor([bool(push.get("span", ALL) & (REPLY if r else PROMPT)) for r in reply])
+            amount[acts] += push["strength"] * push.get("scale", 1.0) * torch.tensor(directions[push["direction"]], dtype=x.dtype)
+        return amount
+
+    kept = x + total("add_keep_norm")
+    kept = kept * (x.norm(dim=-1, keepdim=True) / kept.norm(dim=-1, keepdim=True))
+    return kept + total("add")
+
+
+def reading(probe, z, directions):
+    """One gauge's value for a state z [H]."""
+    v = torch.tensor(directions[probe["direction"]], dtype=z.dtype)
+    dot = torch.dot(z, v).item()
+    if probe["metric"] == "dot":
+        return dot
+    if probe["metric"] == "projection":
+        return dot / v.norm().item()
+    return dot / (max(z.norm().item(), 1e-6) * v.norm().item())
+
+
+def run_hooked(model, row, directions=()):
+    """One whole conversation through transformers; hooks see and change the output of the embedding and of every block."""
+    reply = row.reply if row.reply is not None else [0] * len(row.ids)
+    before, after = [], []
+
+    def at_site(site):
+        def hook(_module, _inputs, output):
+            states = output[0] if isinstance(output, tuple) else output
+            x = states[0]
+            before.append(x.clone())
+            pushes = [push for push in row.pushes if push["site"] == site]
+            pushed = push_change(x, pushes, directions, reply) if pushes else x
+            after.append(pushed.clone())
+            return (pushed[None], *output[1:]) if isinstance(output, tuple) else pushed[None]
+
+        return hook
+
+    modules = [model.model.embed_tokens, *model.model.layers]
+    handles = [module.register_forward_hook(at_site(site - 1)) for site, module in enumerate(modules)]
+    try:
+        with torch.no_grad():
+            logits = model(torch.tensor([row.ids])).logits[0]
+    finally:
+        for handle in handles:
+            handle.remove()
+
+    readings = []
+    for probe in row.probes:
+        at = probe["site"] + 1
+        z = (before if probe["tap"] == "before" else after)[at][-1]
+        if probe["own"]:
+            upto = at if probe["tap"] == "before" else at + 1
+            z = z - sum((after[i][-1] - before[i][-1] for i in range(upto)), torch.zeros_like(z))
+        readings.append(reading(probe, z, directions))
+    stacked = [torch.stack(states, 1).numpy() for states in (before, after)]
+    return Outcome(logits.numpy(), *stacked, readings)
+
+
+def worst(ours, theirs):
+    """The largest difference, as a share of the largest number of its own vector."""
+    theirs = np.asarray(theirs, dtype=np.float64)
+    scale = np.abs(theirs).max(axis=-1)
+    return (np.abs(np.asarray(ours, dtype=np.float64) - theirs).max(axis=-1) / scale).max()
