@@ -154,7 +154,8 @@ def test_ids_and_marks_equal_hugging_face(chat, hugging_face, name, request_):
     if spells_control(request_, hugging_face):
         assert probe.decode(ids).decode("utf-8") == expected
         spoken = [i for i, mark in zip(ids, marks, strict=True) if mark]
-        assert probe.decode(spoken).decode("utf-8") == "".join(expected[b:e] for b, e in spans)
+        # newlines at the start are one token with the header's, which is not the assistant's
+        assert probe.decode(spoken).decode("utf-8") == "".join(expected[b:e].lstrip("\n") for b, e in spans)
     else:
         assert ids == encoding.ids
         assert marks == [int(any(b <= start and end <= e for b, e in spans)) for start, end in encoding.offsets]
