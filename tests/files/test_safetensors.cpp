@@ -8,8 +8,9 @@ using build::safetensors;
 
 namespace {
 
-const std::string kTwo = R"({"__metadata__":{"format":"pt","名":"値"},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]},)"
-                         R"("a":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]}})";
+const std::string kTwo =
+    R"({"__metadata__":{"format":"pt","名":"値"},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]},)"
+    R"("a":{"dtype":"BF16","shape":[2,2],"data_offsets":[0,8]}})";
 
 std::string one(const std::string& tensor, size_t data = 8) {
     return safetensors("{\"t\":" + tensor + "}", std::string(data, '\0'));
@@ -63,8 +64,8 @@ TEST_CASE("malformed safetensors are refused in words") {
     const std::string good8 = R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
     const auto with = [](const std::string& rest) { return one(R"({"dtype":"F32","shape":[2],)" + rest + "}"); };
     const std::string deep = "{\"t\":" + std::string(100000, '[') + std::string(100000, ']') + "}";
-    const std::string twice = safetensors("{\"t\":" + good8 + R"(,"t":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
-                                          std::string(16, '\0'));
+    const std::string twice = safetensors(
+        "{\"t\":" + good8 + R"(,"t":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})", std::string(16, '\0'));
     const std::string huge_dims = R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]})";
     build::refuses(
         {
@@ -81,7 +82,8 @@ TEST_CASE("malformed safetensors are refused in words") {
             {"open brace only", safetensors("{", ""), STEER_ERR_FORMAT, "not JSON"},
             {"text after the header", safetensors("{}x", ""), STEER_ERR_FORMAT, "not JSON"},
             {"two objects", safetensors("{}{}", ""), STEER_ERR_FORMAT, "not JSON"},
-            {"broken UTF-8 in a name", safetensors("{\"\xff\":" + good8 + "}", std::string(8, '\0')), STEER_ERR_FORMAT, "not JSON"},
+            {"broken UTF-8 in a name", safetensors("{\"\xff\":" + good8 + "}", std::string(8, '\0')), STEER_ERR_FORMAT,
+             "not JSON"},
             {"a zero byte inside", safetensors(std::string("{\0}", 3), ""), STEER_ERR_FORMAT, "not JSON"},
             {"100,000 nested lists", safetensors(deep, ""), STEER_ERR_FORMAT, "a list where none may stand"},
             {"nested object as a field", with(R"("data_offsets":{"a":1})"), STEER_ERR_FORMAT, "an object where none"},
@@ -95,33 +97,53 @@ TEST_CASE("malformed safetensors are refused in words") {
             {"unknown field", with(R"("data_offsets":[0,8],"x":1)"), STEER_ERR_FORMAT, "unknown field 'x'"},
             {"field twice", with(R"("shape":[2],"data_offsets":[0,8])"), STEER_ERR_FORMAT, "shape twice"},
             {"unknown dtype", one(R"({"dtype":"F7","shape":[2],"data_offsets":[0,8]})"), STEER_ERR_UNSUPPORTED, "'F7'"},
-            {"dtype is a number", one(R"({"dtype":32,"shape":[2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "a number where"},
-            {"dtype is a list", one(R"({"dtype":["F32"],"shape":[2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "a list where"},
-            {"shape is a string", one(R"({"dtype":"F32","shape":"2","data_offsets":[0,8]})"), STEER_ERR_FORMAT, "a string where"},
-            {"negative dimension", one(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "negative"},
-            {"fractional dimension", one(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "not whole"},
-            {"dimension 1e400", one(R"({"dtype":"F32","shape":[1e400],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "near byte"},
-            {"dimension 2^64", one(R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "not whole or too large"},
-            {"dimension 2^63", one(R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "too large"},
+            {"dtype is a number", one(R"({"dtype":32,"shape":[2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "a number where"},
+            {"dtype is a list", one(R"({"dtype":["F32"],"shape":[2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "a list where"},
+            {"shape is a string", one(R"({"dtype":"F32","shape":"2","data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "a string where"},
+            {"negative dimension", one(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "negative"},
+            {"fractional dimension", one(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "not whole"},
+            {"dimension 1e400", one(R"({"dtype":"F32","shape":[1e400],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "near byte"},
+            {"dimension 2^64", one(R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,8]})"),
+             STEER_ERR_FORMAT, "not whole or too large"},
+            {"dimension 2^63", one(R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8]})"),
+             STEER_ERR_FORMAT, "too large"},
             {"dimensions whose product wraps to 0", one(huge_dims), STEER_ERR_FORMAT, "do not make"},
-            {"nine dimensions", one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "more than 8"},
-            {"boolean in the shape", one(R"({"dtype":"F32","shape":[true],"data_offsets":[0,8]})"), STEER_ERR_FORMAT, "true or false"},
+            {"nine dimensions", one(R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]})"),
+             STEER_ERR_FORMAT, "more than 8"},
+            {"boolean in the shape", one(R"({"dtype":"F32","shape":[true],"data_offsets":[0,8]})"), STEER_ERR_FORMAT,
+             "true or false"},
             {"one offset", with(R"("data_offsets":[0])"), STEER_ERR_FORMAT, "2 are needed"},
             {"three offsets", with(R"("data_offsets":[0,8,8])"), STEER_ERR_FORMAT, "2 are needed"},
             {"end before begin", with(R"("data_offsets":[8,0])"), STEER_ERR_FORMAT, "before it begins"},
             {"offsets of 2^64-1", with(R"("data_offsets":[0,18446744073709551615])"), STEER_ERR_FORMAT, "too large"},
-            {"extent too small for the shape", with(R"("data_offsets":[0,4])"), STEER_ERR_FORMAT, "do not make the 4 bytes"},
+            {"extent too small for the shape", with(R"("data_offsets":[0,4])"), STEER_ERR_FORMAT,
+             "do not make the 4 bytes"},
             {"data cut short", one(good8, 7), STEER_ERR_FORMAT, "cut short"},
             {"bytes behind the last tensor", one(good8, 9), STEER_ERR_FORMAT, "belong to none"},
             {"bytes and no tensor", safetensors("{}", "x"), STEER_ERR_FORMAT, "belong to none"},
             {"hole at the start", one(R"({"dtype":"F32","shape":[1],"data_offsets":[4,8]})"), STEER_ERR_FORMAT, "gap"},
-            {"overlap", safetensors("{\"a\":" + good8 + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", std::string(12, '\0')), STEER_ERR_FORMAT, "overlaps"},
-            {"two tensors on the same bytes", safetensors("{\"a\":" + good8 + ",\"b\":" + good8 + "}", std::string(8, '\0')), STEER_ERR_FORMAT, "overlaps"},
+            {"overlap",
+             safetensors("{\"a\":" + good8 + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+                         std::string(12, '\0')),
+             STEER_ERR_FORMAT, "overlaps"},
+            {"two tensors on the same bytes",
+             safetensors("{\"a\":" + good8 + ",\"b\":" + good8 + "}", std::string(8, '\0')), STEER_ERR_FORMAT,
+             "overlaps"},
             {"one name twice", twice, STEER_ERR_FORMAT, "'t' stands twice"},
-            {"metadata twice", safetensors(R"({"__metadata__":{},"__metadata__":{}})", ""), STEER_ERR_FORMAT, "__metadata__ stands twice"},
-            {"metadata entry twice", safetensors(R"({"__metadata__":{"a":"1","a":"2"}})", ""), STEER_ERR_FORMAT, "stands twice"},
-            {"metadata with a number", safetensors(R"({"__metadata__":{"a":1}})", ""), STEER_ERR_FORMAT, "strings only"},
-            {"metadata with an object", safetensors(R"({"__metadata__":{"a":{}}})", ""), STEER_ERR_FORMAT, "strings only"},
+            {"metadata twice", safetensors(R"({"__metadata__":{},"__metadata__":{}})", ""), STEER_ERR_FORMAT,
+             "__metadata__ stands twice"},
+            {"metadata entry twice", safetensors(R"({"__metadata__":{"a":"1","a":"2"}})", ""), STEER_ERR_FORMAT,
+             "stands twice"},
+            {"metadata with a number", safetensors(R"({"__metadata__":{"a":1}})", ""), STEER_ERR_FORMAT,
+             "strings only"},
+            {"metadata with an object", safetensors(R"({"__metadata__":{"a":{}}})", ""), STEER_ERR_FORMAT,
+             "strings only"},
             {"metadata is a string", safetensors(R"({"__metadata__":"a"})", ""), STEER_ERR_FORMAT, "a string where"},
         },
         [](const std::string& bytes) { (void)read(bytes); });
@@ -131,7 +153,8 @@ TEST_CASE("what is written is read again") {
     const float numbers[] = {1.0f, -2.0f, 3.5f};
     const std::string_view bytes(reinterpret_cast<const char*>(numbers), sizeof numbers);
     const std::string file_bytes = write_safetensors(
-        {{"x", Dtype::f32, {3}, bytes}, {"いろ", Dtype::u8, {2, 6}, bytes}, {"none", Dtype::f32, {0}, {}}}, {{"k\"\n", "v"}});
+        {{"x", Dtype::f32, {3}, bytes}, {"いろ", Dtype::u8, {2, 6}, bytes}, {"none", Dtype::f32, {0}, {}}},
+        {{"k\"\n", "v"}});
     CHECK(static_cast<uint8_t>(file_bytes[0]) % 8 == 0); // the data is aligned
     const SafetensorsFile file = read(file_bytes);
     CHECK(file.read_floats(*file.find("x")) == std::vector<float>{1.0f, -2.0f, 3.5f});
@@ -143,9 +166,11 @@ TEST_CASE("what is written is read again") {
 TEST_CASE("many small tensors: the list stays small and is found by name") {
     std::string header = "{";
     for (int i = 0; i < 20000; ++i)
-        header += fmt::format("{}\"t{}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{},{}]}}", i ? "," : "", i, i, i + 1);
+        header += fmt::format("{}\"t{}\":{{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[{},{}]}}", i ? "," : "", i,
+                              i, i + 1);
     const std::string bytes = safetensors(header + "}", std::string(20000, 'x'));
     const SafetensorsFile file = read(bytes);
     CHECK(file.tensors().size() == 20000);
-    for (int i = 0; i < 20000; i += 777) CHECK(file.find(fmt::format("t{}", i)) == &file.tensors()[static_cast<size_t>(i)]);
+    for (int i = 0; i < 20000; i += 777)
+        CHECK(file.find(fmt::format("t{}", i)) == &file.tensors()[static_cast<size_t>(i)]);
 }

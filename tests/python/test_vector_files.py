@@ -105,8 +105,8 @@ def test_older_persona_files(tmp_path, dtype):
 
 def test_strides_offsets_and_shared_storage(tmp_path):
     whole = torch.arange(60, dtype=torch.float32).reshape(12, 5)
-    rows = {3: whole[2], 4: whole.t()[1][:5], 9: whole[:, 3][1::2][:5], 7: whole.flatten()[7:12], 8: torch.ones(5).requires_grad_(),
-            6: whole.to(torch.bfloat16).t()[4, 3:8]}
+    rows = {3: whole[2], 4: whole.t()[1][:5], 9: whole[:, 3][1::2][:5], 7: whole.flatten()[7:12],
+            8: torch.ones(5).requires_grad_(), 6: whole.to(torch.bfloat16).t()[4, 3:8]}
     torch.save(rows, tmp_path / "v.pt")
     vector = load(tmp_path / "v.pt")
     assert (vector["layer_begin"], vector["layer_end"]) == (3, 10)
@@ -125,7 +125,8 @@ def test_ordered_dict_and_zip_rewritten_by_python(tmp_path):
         for name in old.namelist():
             new.writestr(name, old.read(name))
     assert load(tmp_path / "b.pt")["fingerprint"] == load(tmp_path / "a.pt")["fingerprint"]
-    with zipfile.ZipFile(tmp_path / "a.pt") as old, zipfile.ZipFile(tmp_path / "c.pt", "w", zipfile.ZIP_DEFLATED) as new:
+    compressed = zipfile.ZipFile(tmp_path / "c.pt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "a.pt") as old, compressed as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
     refused(UNSUPPORTED, "compressed", "vector", tmp_path / "c.pt")
@@ -192,7 +193,8 @@ def test_native_file_is_read_by_safetensors(tmp_path):
     with safetensors.safe_open(tmp_path / "v.safetensors", "pt") as file:
         metadata = file.metadata()
     assert metadata["steer.schema"] == "1" and metadata["steer.name"] == "v"
-    assert (metadata["steer.layer_begin"], metadata["steer.layer_end"], metadata["steer.hidden_size"]) == ("4", "8", "16")
+    assert (metadata["steer.layer_begin"], metadata["steer.layer_end"]) == ("4", "8")
+    assert metadata["steer.hidden_size"] == "16"
     assert (metadata["steer.site_measured"], metadata["steer.site_applied"]) == ("output", "input")
     assert "steer.model_fingerprint" not in metadata and "steer.gauge_layer" not in metadata
     before, after = load(tmp_path / "v.pt"), load(tmp_path / "v.safetensors")
@@ -203,8 +205,8 @@ def test_native_file_made_in_python(tmp_path, rng):
     rows = {f"write.{layer}": rng.standard_normal(8).astype(np.float32) for layer in range(3)}
     rows["read.2"] = rng.standard_normal(8).astype(np.float32)
     stats = {"write": {"1": {"auc": 0.875, "neutral": -1.5, "later": "ignored"}}, "read": {"2": {"persona": 1e-30}}}
-    metadata = {"steer.schema": "1", "steer.name": "執事", "steer.model_fingerprint": "ab" * 32, "steer.site_applied": "input",
-                "steer.gauge_layer": "2", "steer.best_begin": "0", "steer.best_end": "2", "steer.strength_safe": "0.6",
+    metadata = {"steer.schema": "1", "steer.name": "執事", "steer.model_fingerprint": "ab" * 32,
+                "steer.site_applied": "input", "steer.gauge_layer": "2", "steer.best_begin": "0", "steer.best_end": "2", "steer.strength_safe": "0.6",
                 "steer.stats": json.dumps(stats), "licence": "CC0"}
     safetensors.numpy.save_file(rows, tmp_path / "x", metadata)
     probe("resave", tmp_path / "x", tmp_path / "y")
@@ -273,8 +275,8 @@ def test_extraction_equals_numpy(tmp_path, rng, seed, offset):
     assert not {groups[i] for i in train} & {groups[i] for i in held}
     assert result["holdout_groups"] == round(0.3 * len(set(groups)))
     for layer in range(layers):
-        row, figures, separation = expected_report(positive[:, layer].astype(np.float64), negative[:, layer].astype(np.float64),
-                                                   groups, train, held)
+        one, other = (states[:, layer].astype(np.float64) for states in (positive, negative))
+        row, figures, separation = expected_report(one, other, groups, train, held)
         ours = result["rows"][layer]
         np.testing.assert_allclose(values(ours), row, rtol=1e-5, atol=1e-6)
         for name, figure in figures.items():

@@ -124,7 +124,8 @@ TEST_CASE("finish_vector checks what parts were put together") {
     fails(STEER_ERR_ARG, "has 2 numbers", [&] { change([](Vector& v) { v.read[2].values.pop_back(); }); });
     fails(STEER_ERR_ARG, "rows for", [&] { change([](Vector& v) { v.write.pop_back(); }); });
     fails(STEER_ERR_ARG, "rows for", [&] { change([](Vector& v) { v.read.pop_back(); }); });
-    fails(STEER_ERR_ARG, "no row to push with", [&] { change([](Vector& v) { v.write[0].values.clear(), v.write[2].values.clear(); }); });
+    fails(STEER_ERR_ARG, "no row to push with",
+          [&] { change([](Vector& v) { v.write[0].values.clear(), v.write[2].values.clear(); }); });
     fails(STEER_ERR_ARG, "gauge layer 6", [&] { change([](Vector& v) { v.gauge_layer = 6; }); });
     fails(STEER_ERR_ARG, "make no range", [&] { change([](Vector& v) { v.best_end = 5; }); });
     fails(STEER_ERR_ARG, "safe strength", [&] { change([](Vector& v) { v.strength_safe = -1.0f; }); });
@@ -190,8 +191,10 @@ TEST_CASE("the options of a load fill in, choose and refuse") {
     CHECK(load_vector_bytes(bytes, "f", options)->name == options.name);
     options.name = "other";
     fails(STEER_ERR_ARG, "not 'other'", [&] { load_vector_bytes(bytes, "f", options); });
-    CHECK(load_vector_bytes(write_safetensors({{"write.3", Dtype::f32, {1}, {"\0\0\x80\x3f", 4}}}, {{"steer.schema", "1"}}),
-                            "dir.v/some.name.safetensors", {})->name == "some.name");
+    CHECK(load_vector_bytes(
+              write_safetensors({{"write.3", Dtype::f32, {1}, {"\0\0\x80\x3f", 4}}}, {{"steer.schema", "1"}}),
+              "dir.v/some.name.safetensors", {})
+              ->name == "some.name");
 }
 
 TEST_CASE("files that are no vector are refused in words") {
@@ -217,23 +220,38 @@ TEST_CASE("files that are no vector are refused in words") {
         {"bare pickle", "\x80\x02}.", STEER_ERR_UNSUPPORTED, "bare pickle"},
         {"JSON", "{\"model_type\": 1}", STEER_ERR_UNSUPPORTED, "JSON"},
         {"zip cut short", "PK\x03\x04", STEER_ERR_FORMAT, "too short"},
-        {"model weights", write_safetensors({{"model.norm.weight", Dtype::f32, {1}, one}}, {}), STEER_ERR_UNSUPPORTED, "steer.schema is missing"},
+        {"model weights", write_safetensors({{"model.norm.weight", Dtype::f32, {1}, one}}, {}), STEER_ERR_UNSUPPORTED,
+         "steer.schema is missing"},
         {"later schema", with("steer.schema", "2"), STEER_ERR_UNSUPPORTED, "schema '2'"},
         {"no rows", write_safetensors({}, schema), STEER_ERR_FORMAT, "no rows"},
-        {"read rows only", write_safetensors({{"read.3", Dtype::f32, {1}, one}}, schema), STEER_ERR_FORMAT, "no row to push with"},
-        {"unknown tensor", write_safetensors({{"curve.3", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'curve.3'"},
-        {"layer not a number", write_safetensors({{"write.x", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'write.x'"},
-        {"layer missing", write_safetensors({{"write.", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'write.'"},
-        {"layer with a zero in front", write_safetensors({{"write.03", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'write.03'"},
-        {"layer -1", write_safetensors({{"write.-1", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'write.-1'"},
-        {"layer 4096", write_safetensors({{"write.4096", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "'write.4096'"},
-        {"layer 2^40", write_safetensors({{"write.1099511627776", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED, "neither write.LAYER"},
+        {"read rows only", write_safetensors({{"read.3", Dtype::f32, {1}, one}}, schema), STEER_ERR_FORMAT,
+         "no row to push with"},
+        {"unknown tensor", write_safetensors({{"curve.3", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED,
+         "'curve.3'"},
+        {"layer not a number", write_safetensors({{"write.x", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED,
+         "'write.x'"},
+        {"layer missing", write_safetensors({{"write.", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED,
+         "'write.'"},
+        {"layer with a zero in front", write_safetensors({{"write.03", Dtype::f32, {1}, one}}, schema),
+         STEER_ERR_UNSUPPORTED, "'write.03'"},
+        {"layer -1", write_safetensors({{"write.-1", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED,
+         "'write.-1'"},
+        {"layer 4096", write_safetensors({{"write.4096", Dtype::f32, {1}, one}}, schema), STEER_ERR_UNSUPPORTED,
+         "'write.4096'"},
+        {"layer 2^40", write_safetensors({{"write.1099511627776", Dtype::f32, {1}, one}}, schema),
+         STEER_ERR_UNSUPPORTED, "neither write.LAYER"},
         {"half precision", write_safetensors({{"write.3", Dtype::f16, {2}, one}}, schema), STEER_ERR_FORMAT, "is F16"},
-        {"two dimensions", write_safetensors({{"write.3", Dtype::f32, {1, 1}, one}}, schema), STEER_ERR_FORMAT, "[1, 1]"},
-        {"an empty row", write_safetensors({{"write.3", Dtype::f32, {0}, {}}}, schema), STEER_ERR_FORMAT, "'write.3' is empty"},
-        {"not a number", write_safetensors({{"write.3", Dtype::f32, {1}, nan}}, schema), STEER_ERR_FORMAT, "not finite"},
-        {"length zero", write_safetensors({{"write.3", Dtype::f32, {1}, std::string(4, '\0')}}, schema), STEER_ERR_FORMAT, "length zero"},
-        {"two widths", write_safetensors({{"write.3", Dtype::f32, {1}, one}, {"write.4", Dtype::f32, {2}, two}}, schema), STEER_ERR_FORMAT, "has 2 numbers"},
+        {"two dimensions", write_safetensors({{"write.3", Dtype::f32, {1, 1}, one}}, schema), STEER_ERR_FORMAT,
+         "[1, 1]"},
+        {"an empty row", write_safetensors({{"write.3", Dtype::f32, {0}, {}}}, schema), STEER_ERR_FORMAT,
+         "'write.3' is empty"},
+        {"not a number", write_safetensors({{"write.3", Dtype::f32, {1}, nan}}, schema), STEER_ERR_FORMAT,
+         "not finite"},
+        {"length zero", write_safetensors({{"write.3", Dtype::f32, {1}, std::string(4, '\0')}}, schema),
+         STEER_ERR_FORMAT, "length zero"},
+        {"two widths",
+         write_safetensors({{"write.3", Dtype::f32, {1}, one}, {"write.4", Dtype::f32, {2}, two}}, schema),
+         STEER_ERR_FORMAT, "has 2 numbers"},
         {"hidden size denied", with("steer.hidden_size", "2"), STEER_ERR_FORMAT, "says 2, the rows say 1"},
         {"layer range denied", with("steer.layer_end", "9"), STEER_ERR_FORMAT, "says 9, the rows say 4"},
         {"hidden size in words", with("steer.hidden_size", "one"), STEER_ERR_FORMAT, "cannot be 'one'"},
@@ -320,6 +338,8 @@ TEST_CASE("a vector of another model is refused, naming both sides") {
     CHECK_NOTHROW(check_vector_fits(*create({1.0f, 0.0f}, 1), digest_of("m"), 2, 1));
     fails(STEER_ERR_MISMATCH, "is 2 wide, the model 3", [&] { check_vector_fits(*v, digest_of("m"), 3, 7); });
     fails(STEER_ERR_MISMATCH, "layer 6", [&] { check_vector_fits(*v, digest_of("m"), 2, 6); });
-    fails(STEER_ERR_MISMATCH, to_hex(digest_of("n")).substr(0, 16), [&] { check_vector_fits(*v, digest_of("n"), 2, 7); });
-    fails(STEER_ERR_MISMATCH, to_hex(digest_of("m")).substr(0, 16), [&] { check_vector_fits(*v, digest_of("n"), 2, 7); });
+    fails(STEER_ERR_MISMATCH, to_hex(digest_of("n")).substr(0, 16),
+          [&] { check_vector_fits(*v, digest_of("n"), 2, 7); });
+    fails(STEER_ERR_MISMATCH, to_hex(digest_of("m")).substr(0, 16),
+          [&] { check_vector_fits(*v, digest_of("n"), 2, 7); });
 }
