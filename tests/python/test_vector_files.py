@@ -206,7 +206,8 @@ def test_native_file_made_in_python(tmp_path, rng):
     rows["read.2"] = rng.standard_normal(8).astype(np.float32)
     stats = {"write": {"1": {"auc": 0.875, "neutral": -1.5, "later": "ignored"}}, "read": {"2": {"persona": 1e-30}}}
     metadata = {"steer.schema": "1", "steer.name": "執事", "steer.model_fingerprint": "ab" * 32,
-                "steer.site_applied": "input", "steer.gauge_layer": "2", "steer.best_begin": "0", "steer.best_end": "2", "steer.strength_safe": "0.6",
+                "steer.site_applied": "input", "steer.gauge_layer": "2", "steer.best_begin": "0",
+                "steer.best_end": "2", "steer.strength_safe": "0.6",
                 "steer.stats": json.dumps(stats), "licence": "CC0"}
     safetensors.numpy.save_file(rows, tmp_path / "x", metadata)
     probe("resave", tmp_path / "x", tmp_path / "y")
