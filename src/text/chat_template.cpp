@@ -85,7 +85,11 @@ void cut_at_mark(jinja::Text& text) {
         fail(STEER_ERR_ARG, "chat: the template does not show the last message's content, so it cannot be continued");
     bool spaces_kept = mark + 1 < text.size() && text.origins[mark + 1] == end;
     size_t size = spaces_kept ? mark : jinja::strip_right(std::string_view(text.bytes).substr(0, mark)).size();
-    text = text.slice(0, size);
+    jinja::Text kept; // without the marks, of which a template that shows the content twice leaves an earlier one
+    for (size_t i = 0; i < size; ++i) {
+        if (text.origins[i] != end) kept.append(text, i, i + 1);
+    }
+    text = std::move(kept);
 }
 
 } // namespace
