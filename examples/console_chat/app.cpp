@@ -132,6 +132,7 @@ void App::on_stdin() {
 void App::on_line(const std::string& raw) {
     const std::string line = valid_text(trimmed(raw));
     if (line.empty() || quit_) return;
+    interrupted_before_ = false;
     const bool control = is_command(line) || is_quit(line);
     // At a terminal a command acts when it is typed. In a pipe it acts in its turn, but while a reply streams and
     // nothing else waits its turn is now.

@@ -105,6 +105,10 @@ void ChatHost::open_persona() {
     PersonaSettings settings{options_.strength.value_or(default_strength), options_.unit, options_.layers,
                              options_.visualize_layers};
     persona_ = std::make_unique<Persona>(std::move(found.vector), found.path, info_.layer_count, settings);
+    if (options_.layers && to_text(*options_.layers) != to_text(persona_->layers())) {
+        log_warning("--layers " + to_text(*options_.layers) + ": the vector has rows for layers " +
+                    to_text(persona_->layers()) + " of these");
+    }
 }
 
 void ChatHost::open_session() {

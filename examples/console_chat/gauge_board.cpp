@@ -73,8 +73,9 @@ std::vector<GaugeReading> GaugeBoard::lines(bool ended) const {
         const Track& track = shown(dial);
         const Track& other = raw_ ? dial.own : dial.raw;
         GaugeReading reading{dial.label, track.last, track.range.share(track.last), {}};
-        if (ended) reading.note = "mean " + signed_value(track.mean()) + "  ";
-        reading.note += (raw_ ? "own " : "raw ") + signed_value(ended ? other.mean() : other.last);
+        const char *name = raw_ ? "raw " : "own ", *other_name = raw_ ? "own " : "raw ";
+        if (ended) reading.note = std::string("mean ") + name + signed_value(track.mean()) + "  mean ";
+        reading.note += other_name + signed_value(ended ? other.mean() : other.last);
         if (out.empty()) reading.note += "  strength " + number_text(strength_);
         out.push_back(std::move(reading));
     }

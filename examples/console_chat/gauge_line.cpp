@@ -13,6 +13,13 @@ namespace {
 constexpr float least_span = 0.02f; // of an unknown range, in cosine
 constexpr float come_back = 0.02f;  // share of the way that a stretched end returns with each token
 
+// The note's items stand two blanks apart; those that do not fit are left out whole.
+std::string fitting_items(const std::string& note, int columns) {
+    if (text_width(note) <= columns) return note;
+    const std::size_t cut = note.rfind("  ");
+    return cut == std::string::npos || cut == 0 ? std::string() : fitting_items(note.substr(0, cut), columns);
+}
+
 } // namespace
 
 GaugeRange::GaugeRange(float neutral, float persona) {
@@ -71,7 +78,7 @@ std::string gauge_line(const GaugeReading& reading, int columns, bool colour) {
     const std::string label(fit(reading.label, label_room));
     const std::string bar = gauge_bar(reading.share);
     const int used = text_width(label) + gauge_cells + 2 + text_width(value);
-    const std::string note(fit("  " + reading.note, std::max(0, columns - used)));
+    const std::string note = fitting_items("  " + reading.note, columns - used);
     if (!colour) return label + " " + bar + " " + value + note;
 
     const char* tint = reading.value < 0 ? blue : pink;

@@ -29,12 +29,13 @@ class LiveScreen final : public Screen {
     void banner(const std::vector<std::string>& lines) override {
         std::vector<std::string> rows;
         const std::string side = paint(dim, "│") + " ";
-        rows.push_back(paint(dim, "╭─ ") + paint(bold_pink, "steer chat"));
-        for (const std::string& line : lines) {
+        rows.push_back(paint(dim, "╭─ ") + paint(bold_pink, std::string(fit("steer chat", columns_ - 3))));
+        for (const std::string& whole : lines) {
+            const std::string line(fit(whole, columns_ - 2));
             const std::size_t gap = std::min(line.find(' '), line.size());
             rows.push_back(side + paint(dim, line.substr(0, gap)) + line.substr(gap));
         }
-        rows.push_back(paint(dim, "╰─ /help lists the commands, Ctrl-C stops a reply"));
+        rows.push_back(paint(dim, std::string(fit("╰─ /help lists the commands, Ctrl-C stops a reply", columns_))));
         rows.push_back({});
         draw(rows);
     }
@@ -56,6 +57,8 @@ class LiveScreen final : public Screen {
 
     void reply_text(std::string_view text) override {
         std::vector<std::string> finished;
+        if (cut_open_ && text.starts_with(' ')) text.remove_prefix(1); // the cut stands for the blank
+        cut_open_ = false;
         wrapper_.add(printable(text), finished);
         draw(with_label(finished));
     }
@@ -84,7 +87,10 @@ class LiveScreen final : public Screen {
 
     void say(const std::vector<std::string>& lines, Tone tone) override {
         std::vector<std::string> rows;
-        if (replying_ && open_line_has_text()) rows = take_open_line();
+        if (replying_ && open_line_has_text()) {
+            rows = take_open_line();
+            cut_open_ = true;
+        }
         const char* colour = tone == Tone::error ? "\x1b[91m" : tone == Tone::warning ? "\x1b[93m" : dim;
         for (const std::string& line : lines) {
             std::vector<std::string> parts;
@@ -184,7 +190,7 @@ class LiveScreen final : public Screen {
             const int room = std::max(1, rows_ - 4);
             for (const GaugeReading& reading : gauges_) {
                 if (static_cast<int>(rows.size()) > room) break;
-                add(gauge_line(reading, columns_, style_.colour), columns_);
+                add(gauge_line(reading, columns_, style_.colour), text_width(gauge_line(reading, columns_, false)));
             }
             if (gauges_.empty())
                 add(paint(dim, std::string(fit(status_, columns_))), text_width(fit(status_, columns_)));
@@ -232,6 +238,7 @@ class LiveScreen final : public Screen {
     int columns_ = 79, rows_ = 24;
 
     bool replying_ = false, first_line_ = false, closed_ = false;
+    bool cut_open_ = false; // something was said in the middle of a line
     LineWrapper wrapper_;
     std::vector<GaugeReading> gauges_;
     std::string status_;

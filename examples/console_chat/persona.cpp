@@ -52,8 +52,7 @@ Persona::Persona(Vector vector, std::string path, int model_layers, const Person
     const bool knows_best = info_.best_begin >= 0 && info_.best_end > info_.best_begin;
     layers_ = knows_best ? LayerRange{info_.best_begin, info_.best_end - 1}
                          : LayerRange{info_.layer_begin, info_.layer_end - 1};
-    if (settings.layers) layers_ = *settings.layers;
-    check_layers(layers_);
+    if (settings.layers) layers_ = clipped(*settings.layers);
 
     std::vector<int> watched = settings.visualize_layers;
     if (watched.empty()) watched.push_back(default_gauge_layer(model_layers));
@@ -63,10 +62,13 @@ Persona::Persona(Vector vector, std::string path, int model_layers, const Person
     }
 }
 
-void Persona::check_layers(const LayerRange& layers) const {
-    if (layers.first < info_.layer_end && layers.last >= info_.layer_begin) return;
+LayerRange Persona::clipped(const LayerRange& layers) const {
+    const LayerRange rows{info_.layer_begin, info_.layer_end - 1};
+    if (layers.first <= rows.last && layers.last >= rows.first) {
+        return {std::max(layers.first, rows.first), std::min(layers.last, rows.last)};
+    }
     throw std::runtime_error("layers " + to_text(layers) + ": the vector " + name_ + " has rows for layers " +
-                             to_text({info_.layer_begin, info_.layer_end - 1}) + " only");
+                             to_text(rows) + " only");
 }
 
 // The vector's own choice; else three quarters up the model, where the older console looked, or the row nearest to it.
@@ -129,13 +131,13 @@ void Persona::set_strength(steer_session* session, float strength, int ramp_toke
 }
 
 void Persona::set_layers(steer_session* session, const LayerRange& layers) {
-    check_layers(layers);
+    const LayerRange pushed = clipped(layers);
     // The new one starts at 0, so that no token is ever pushed by both.
-    const steer_injection_id fresh = add_injection(session, layers, 0.0f);
+    const steer_injection_id fresh = add_injection(session, pushed, 0.0f);
     steer_error error{};
     check(steer_injection_remove(session, injection_, &error), error, "layers");
     injection_ = fresh;
-    layers_ = layers;
+    layers_ = pushed;
     check(steer_injection_set(session, fresh, strength_, 0), steer_error{}, "strength");
 }
 

@@ -58,7 +58,7 @@ class Persona {
 
   private:
     steer_injection_id add_injection(steer_session* session, const LayerRange& layers, float strength) const;
-    void check_layers(const LayerRange& layers) const;
+    LayerRange clipped(const LayerRange& layers) const; // to the vector's rows; throws where it has none of them
     int default_gauge_layer(int model_layers) const;
 
     Vector vector_;

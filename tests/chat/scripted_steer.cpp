@@ -3,8 +3,9 @@
 // the real library is tested with the real one.
 //
 // Environment: SCRIPT_REPLY the reply ("|" cuts it into tokens; else one token a character), SCRIPT_DELAY_MS a token,
-// SCRIPT_FAIL_AT a token number, SCRIPT_PROMPT_STEPS, SCRIPT_CONTEXT tokens, SCRIPT_UNTIED=1, SCRIPT_STATISTICS=0,
-// SCRIPT_WARN. An answer tells what the stand-in heard where the reply is "ECHO": the roles and texts of all messages.
+// SCRIPT_FAIL_AT and SCRIPT_HANG_AT a token number, SCRIPT_PROMPT_STEPS, SCRIPT_CONTEXT tokens, SCRIPT_UNTIED=1,
+// SCRIPT_STATISTICS=0, SCRIPT_WARN. An answer tells what the stand-in heard where the reply is "ECHO": the roles and
+// texts of all messages.
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -317,6 +318,8 @@ steer_status steer_session_step(steer_session* s, steer_step* out, size_t size, 
     for (int left = number("SCRIPT_DELAY_MS", 0); left > 0 && s->cancelled != s->turn; --left) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+    while (s->given == number("SCRIPT_HANG_AT", -1))
+        std::this_thread::sleep_for(std::chrono::seconds(1)); // hears no cancel
     if (s->cancelled == s->turn) {
         step.finish = STEER_FINISH_CANCELLED;
     } else if (s->prompt_steps > 0) {
