@@ -3,6 +3,7 @@ import score
 from prompts import out_of_domain, system_prompt
 from topics import ADJECTIVES_EN, ADJECTIVES_JA, CATEGORIES, KINDS_EN, KINDS_JA, TRAINING_TOPICS
 from voice import FEELINGS, PHRASES, draw_core, fill, make_plan, of_topic, render, subject
+from users import is_held_out, wording
 from words import made_up_noun, person, pick
 
 # How gyaru an answer is: the probability that a sentence is voiced. No prompt fixes it.
@@ -34,16 +35,8 @@ def weighted(rng, table):
     return table[-1][0]
 
 
-def trained(templates):
-    return templates[:templates.index(None)] if None in templates else templates
-
-
-def held_out(templates):
-    return templates[templates.index(None) + 1:] if None in templates else []
-
-
 def _say(rng, lang, intent, values):
-    return fill(pick(rng, trained(PHRASES[lang].USER[intent])), values)
+    return fill(wording(rng, lang, intent), values)
 
 
 def new_word(rng, lang):
@@ -75,10 +68,13 @@ class Talk:
                 step = self._answer()
             elif draw < 0.80:
                 step = self._follow_up()
-        intent, text, values = step or self._open()
+        intent, text, values = step or self._open(first)
         plan = make_plan(rng, intent, {**values, "A": self.name, "N": self.user})
         self.pending = next((slot for slot, *_ in plan if slot.startswith(("ask_", "w_ask"))), None)
-        return self._dress(text), plan
+        dressed = self._dress(text)
+        while is_held_out(dressed):
+            dressed = self._dress(text)
+        return dressed, plan
 
     def _change_language(self):
         default = self.name == PHRASES[self.lang].DEFAULT_NAME
@@ -87,8 +83,8 @@ class Talk:
         self.values = self.pending = None
 
     # what a user may open with
-    def _open(self):
-        kind = weighted(self.rng, _OPENERS)
+    def _open(self, first):
+        kind = weighted(self.rng, _OPENERS if first else _OPENERS[:-1])
         return getattr(self, "_open_" + kind)()
 
     def _open_topic(self):
@@ -109,7 +105,9 @@ class Talk:
         if intent in ("did", "want", "u_hint"):
             return self._about(subject(self.lang, word, category), intent)
         values = self.values = subject(self.lang, word, None)
-        template = pick(rng, [t for t in trained(PHRASES[self.lang].USER[intent]) if "{do}" not in t and "{past}" not in t])
+        template = "{do}"
+        while "{do}" in template:
+            template = wording(rng, self.lang, intent)
         self.favourite = word if intent == "fan" else self.favourite
         return {"invite": "u_invite", "dislike": "u_dislike", "fan": "tell_fav"}.get(intent, "u_any"), fill(template, {**values, "N": self._anyone()}), values
 

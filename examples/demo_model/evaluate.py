@@ -17,7 +17,7 @@ import steering
 HERE = pathlib.Path(__file__).resolve().parent
 POOLINGS = ("reply", "user", "last")
 BANDS = ((1, 4), (2, 5), (3, 6), (2, 7), (1, 7))          # half open
-SEARCH = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.2)
+SEARCH = (0.15, 0.225, 0.3, 0.375, 0.45, 0.6, 0.75, 0.9)
 RAW = (-10, -5, 0, 2, 4, 6, 8, 10, 12, 15)
 CONTRARY = {"ja": "丁寧な敬語で話してください。", "en": "Be polite."}
 AGREEING = {"ja": "ギャル語で話してください。", "en": "Talk like a gyaru."}
@@ -39,16 +39,18 @@ def spread(push, strengths, count, device):
 class Bench:
     def __init__(self, folder, device):
         self.model, self.tokenizer = steering.load(folder, device)
-        self.prompts = steering.read_jsonl(HERE / "prompts.jsonl")
+        prompts = steering.read_jsonl(HERE / "prompts.jsonl")
+        self.prompts, self.new_wordings = ([p for p in prompts if p["set"] == name] for name in ("main", "new_wording"))
         pairs = steering.read_jsonl(HERE / "contrast.jsonl")
         self.pairs = [p for p in pairs if p["split"] == "train"]
         self.unseen = [p for p in pairs if p["split"] == "held_out"]
         self.norms = steering.typical_norms(self.model, self.tokenizer, self.pairs)
         self.rows = {pooling: steering.mean_difference(self.model, self.tokenizer, self.pairs, pooling) for pooling in POOLINGS}
 
-    def run(self, push, strengths, system=None, temperature=0.7, seed=0, distances=True):
+    def run(self, push, strengths, system=None, temperature=0.7, seed=0, distances=True, prompts=None):
         """One table row for each strength."""
-        heads = [steering.encode(self.tokenizer, system and system[p["lang"]], p["prompt"])[0] for p in self.prompts]
+        prompts = prompts or self.prompts
+        heads = [steering.encode(self.tokenizer, system and system[p["lang"]], p["prompt"])[0] for p in prompts]
         rows = spread(push, strengths, len(heads), self.model.device)
         replies, ended = steering.sample(self.model, heads * len(strengths), rows, temperature, seed=seed, repeat=len(strengths))
         texts = self.tokenizer.batch_decode(replies, skip_special_tokens=False)
@@ -58,7 +60,7 @@ class Bench:
         for index, strength in enumerate(strengths):
             part = slice(index * len(heads), (index + 1) * len(heads))
             row = {"strength": strength, "styles": [score.style(t) for t in texts[part]],
-                   "forms": [score.form(t, p) for t, p in zip(texts[part], self.prompts)], "ended": sum(ended[part]) / len(heads),
+                   "forms": [score.form(t, p) for t, p in zip(texts[part], prompts)], "ended": sum(ended[part]) / len(heads),
                    "length": sum(map(len, replies[part])) / len(heads), "texts": texts[part]}
             if distances:
                 row["loss"] = sum(losses[part]) / len(heads)
@@ -133,13 +135,16 @@ def report(bench, pooling, sites, full, show):
         ratio = torch.tensor(row["loss"] - zero["loss"]).exp()
         print(f"| {row['strength']} | {row['style']:.3f} | {low:.2f} .. {high:.2f} | {row['form']:.3f} | {ratio:.2f} | {row['kl']:.3f} / {row['kl90']:.2f} | "
               f"{row['ended']:.2f} | {row['length']:.0f} | " + " | ".join(cells) + " |")
+    new = bench.run(push, RAW, seed=1, distances=False, prompts=bench.new_wordings)
+    print("\nquestions in wordings never trained on (style / form):", ", ".join(f"{row['strength']}: {row['style']:.2f} / {row['form']:.2f}" for row in new))
     for strength in show:
         row = next(r for r in tables["sampled"] if r["strength"] == strength)
         print(f"\nreplies at {strength}")
         for prompt, text, form in list(zip(bench.prompts, row["texts"], row["forms"]))[::4]:
             print(f"  {'' if form == 1 else '*'}{prompt['prompt']}  ->  {text}")
+    tables["new wordings"] = new
     print("\nAUC of content tokens, unseen topics, by site:", {p: [round(a, 3) for a in bench.content_auc(p)] for p in POOLINGS})
-    return {name: [{key: row[key] for key in ("strength", *names) if key in row} for row in rows] for name, rows in tables.items()}
+    return {name: [{key: row[key] for key in ("strength", *names, *(("texts",) if row["strength"] in (0, 10) else ())) if key in row} for row in rows] for name, rows in tables.items()}
 
 
 def merge(first, second):
@@ -161,7 +166,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--model", type=pathlib.Path, default=HERE / "model")
     options.add_argument("--search", action="store_true")
-    options.add_argument("--top", type=int, default=2, help="tables printed after a search")
+    options.add_argument("--top", type=int, default=2, help="tables printed after a search, beside the best of every pooling")
     options.add_argument("--pooling", choices=POOLINGS, default="user")
     options.add_argument("--sites", type=lambda text: tuple(int(s) for s in text.split(",")), default=(4,))
     options.add_argument("--full", type=float, default=0.6, help="relative strength that raw 10 stands for")
@@ -172,7 +177,9 @@ def main():
     result = {"norms": bench.norms.tolist()}
     if args.search:
         result["search"] = search(bench, args.device)
-        places = [(f["pooling"], f["sites"], full_strength(f["rows"])) for f in result["search"][:args.top]]
+        found = result["search"][:args.top]
+        found += [best for best in (next(f for f in result["search"] if f["pooling"] == p) for p in POOLINGS) if best not in found]
+        places = [(f["pooling"], f["sites"], full_strength(f["rows"])) for f in found]
     else:
         places = [(args.pooling, args.sites, args.full)]
     result["reports"] = [{"pooling": p, "sites": s, "full": full, "tables": report(bench, p, s, full, (0, 10) if i == 0 else ())}

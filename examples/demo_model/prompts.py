@@ -56,7 +56,7 @@ def out_of_domain(rng, lang, nouns):
     if rng.random() < 0.15:
         return _babble(rng, lang)
     number = lambda: str(int(10 ** (rng.random() * 4)))
-    noun = lambda: pick(rng, nouns) if rng.random() < 0.5 else made_up_noun(rng, lang)
+    noun = lambda: pick(rng, nouns) if rng.random() < 0.3 else made_up_noun(rng, lang)
     text = pick(rng, _FACTS_JA if lang == "ja" else _FACTS_EN)
     for key, make in (("{K}", lambda: made_up_noun(rng, lang).capitalize()), ("{x}", noun), ("{y}", noun), ("{z}", noun), ("{a}", number), ("{b}", number)):
         if key in text:

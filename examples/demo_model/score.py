@@ -14,7 +14,9 @@ MARKERS = re.compile("|".join((
     "それな、", "うぃーす", "おっはー", "いぇーい",
     r"(?i:\b(?:omg|ngl|literally|bestie|no cap|lol|vibe|slay|hehe|yaaas|totally|gotta|heyyy|hiiii)\b)", r"\b[Ff]r\b", r"\bLike, ", r"\bOkay but\b", "can't even")))
 _SENTENCE = re.compile("[^。！？!?.]+(?:[。！？!?]|\\.(?=\\s|$))+[" + "".join(EMOJI) + "]?|[^。！？!?]+$")
-_WORD_SLOTS = ("u_any", "u_more", "u_part", "u_hint")
+# A prompt about a topic allows all that may be said when a talk about it begins; one about a word never seen, the questions about words too.
+_TOPIC_INTENTS = ("opinion", "like", "talk", "good", "tip", "bare", "did", "want", "fan", "whatis")
+_WORD_INTENTS = ("u_any", "u_more", "u_part", "u_hint", "tell_fav")
 
 
 def sentences(reply):
@@ -54,9 +56,8 @@ def allowed(prompt):
 def _allowed(key):
     prompt = dict(key)
     slots = set(slots_of(prompt["intent"]))
-    if prompt.get("unseen"):  # a word it never saw may also be met with questions about it
-        for intent in _WORD_SLOTS:
-            slots |= slots_of(intent)
+    for intent in (_TOPIC_INTENTS if prompt.get("topic") else ()) + (_WORD_INTENTS if prompt.get("unseen") else ()):
+        slots |= slots_of(intent)
     if prompt["intent"] in ("fallback", "unclear"):  # nothing planned: any small talk about nothing in particular counts
         slots |= {"dunno", "offer", "ask_pick", "unclear"}
     cores = {}

@@ -12,6 +12,7 @@ sys.path.insert(0, str(HERE))
 import dialogue  # noqa: E402
 import generate  # noqa: E402
 import score  # noqa: E402
+import users  # noqa: E402
 import voice  # noqa: E402
 from topics import CATEGORIES, HELD_OUT_TOPICS, TOPICS, TRAINING_TOPICS  # noqa: E402
 
@@ -54,13 +55,15 @@ def test_markers_tell_the_voices_apart(lang):
 
 @pytest.mark.parametrize("lang", LANGS)
 def test_users_show_no_voice(lang):
-    for intent, wordings in voice.PHRASES[lang].USER.items():
-        assert not any(score.voiced(w) for w in wordings if w), intent
+    for intent, (trained, held_out) in users.WORDINGS[lang].items():
+        for text in (t for template in trained + held_out for t in template):
+            assert not score.voiced(text), (intent, text)
+            assert not set("()|") & set(text), (intent, text)
 
 
 def test_both_languages_have_every_slot_and_wording():
     ja, en = (voice.PHRASES[lang] for lang in LANGS)
-    assert set(ja.SLOTS) == set(en.SLOTS) and set(ja.USER) == set(en.USER)
+    assert set(ja.SLOTS) == set(en.SLOTS) and set(users.WORDINGS["ja"]) == set(users.WORDINGS["en"])
     for intent in voice.PLANS:
         assert voice.slots_of(intent) <= set(ja.SLOTS), intent
     for phrases in (ja, en):
@@ -84,7 +87,19 @@ def test_held_out_topics_and_wordings_are_never_trained_on():
     for topic in HELD_OUT_TOPICS:
         assert topic.fact_ja not in text and topic.fact_en not in text, topic
         assert len(topic.ja) < 3 or topic.ja not in text, topic       # a short one may arise from drawn kanji
-    assert "の印象は" not in text and "your impression of" not in text
+    assert "のどこにひかれるの" not in text and "strike you" not in text
+
+
+def test_no_training_talk_holds_an_evaluation_prompt():
+    asked = {prompt["prompt"] for prompt in generate.evaluation_prompts()}
+    said = {m["content"] for messages in talks(20000, seed=12) for m in messages if m["role"] == "user"}
+    assert len(said) > 20000 and not said & asked
+    assert all(users.is_held_out(p["prompt"]) for p in generate.evaluation_prompts() if p["set"] == "main")
+
+
+def test_expand():
+    assert users.expand("(a|b|)c(d|e)") == ["acd", "ace", "bcd", "bce", "cd", "ce"]
+    assert users.expand("plain {T}") == ["plain {T}"]
 
 
 def test_made_up_words_are_in_a_quarter_of_the_talks(monkeypatch):
@@ -159,6 +174,7 @@ def test_generator_replies_without_the_topic_are_out_of_form():
     rng = random.Random(9)
     scores = []
     for prompt in generate.evaluation_prompts()[:60]:
+        assert prompt["topic"]
         other = rng.choice([t for t in TRAINING_TOPICS if t.category != prompt["category"]])
         plan = voice.make_plan(rng, "opinion", voice.of_topic(prompt["lang"], other))
         scores.append(score.form(voice.render(rng, prompt["lang"], plan, 0.0), prompt))

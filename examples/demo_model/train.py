@@ -141,6 +141,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--steps", type=int, default=6000)
     options.add_argument("--tokens", type=int, default=16384, help="positions a step")
+    options.add_argument("--seconds", type=float, default=0, help="lower the steps so that they fit into this time, by the pace of the first 300")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=pathlib.Path, default=HERE / "model")
     options.add_argument("--log", type=pathlib.Path, default=HERE / "train_log.txt")
@@ -171,17 +172,23 @@ def main():
     optimizer = optimizer_of(model, args.device)
     say(f"{sum(p.numel() for p in model.parameters())} parameters")
     begun, window = time.time(), []
-    for step, group in zip(range(args.steps), batches(shards, args.tokens, random.Random(args.seed))):
+    steps = args.steps
+    for step, group in enumerate(batches(shards, args.tokens, random.Random(args.seed))):
+        if step == 300 and args.seconds and (time.time() - begun) / step * steps > args.seconds:
+            steps = int(args.seconds * step / (time.time() - begun))
+            say(f"too slow for {args.seconds} s: {steps} steps")
+        if step == steps:
+            break
         for entry in optimizer.param_groups:
-            entry["lr"] = rate(step, args.steps)
+            entry["lr"] = rate(step, steps)
         loss = loss_of(model, *tensors(group, args.device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
         optimizer.step()
         window.append(loss.detach())
-        if (step + 1) % 100 == 0 or step + 1 == args.steps:
-            say(f"step {step + 1}: loss {torch.stack(window).mean().item():.4f}, rate {rate(step, args.steps):.2e}, {time.time() - begun:.0f} s")
+        if (step + 1) % 100 == 0 or step + 1 == steps:
+            say(f"step {step + 1}: loss {torch.stack(window).mean().item():.4f}, rate {rate(step, steps):.2e}, {time.time() - begun:.0f} s")
             window = []
     say(f"loss on unseen talks {validate(model, validation, args.device):.4f}")
     model = model.to(torch.bfloat16)

@@ -112,7 +112,8 @@ def subject(lang, name, category, fact=None):
     if category is None:
         return {"lang": lang, "T": name, "W": name, "category": None}
     c = CATEGORIES[category]
-    words = {"cat": c.ja, "do": c.do_ja, "past": c.past_ja, "want": c.want_ja, "past0": c.past_ja.lstrip("をに"), "want0": c.want_ja.lstrip("をに")} if lang == "ja" else \
+    words = {"cat": c.ja, "do": c.do_ja, "past": c.past_ja, "want": c.want_ja, "past0": c.past_ja.lstrip("をに"), "want0": c.want_ja.lstrip("をに"),
+             "pastp": c.want_ja.removesuffix("たい") + "ました"} if lang == "ja" else \
             {"cat": c.en, "do": c.do_en, "past": c.past_en, "want": "want to " + c.do_en, "cat1": ONE_EN[category]}
     return {"lang": lang, "T": name, "W": name, "category": category, "fact": fact, **words}
 

@@ -1,4 +1,9 @@
 """Made-up nouns and names: what a small model needs to learn copying instead of a closed list of topics."""
+from topics import CATEGORIES, TRAINING_TOPICS
+
+_TOPICS_JA = tuple(topic.ja for topic in TRAINING_TOPICS)
+_WORDS_EN = tuple(sorted({word for topic in TRAINING_TOPICS for word in (topic.en + " " + topic.fact_en).split() if len(word) > 3 and word.isalpha()} |
+                         {word for c in CATEGORIES.values() for clause in c.reasons_en + c.tips_en for word in clause.split() if len(word) > 3}))
 
 _MORAE = ("アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワガギグゲゴザジズゼゾダデドバビブベボパピプペポ")
 _WIDE = ("キャ", "キュ", "キョ", "シャ", "シュ", "ショ", "チャ", "チュ", "チョ", "リャ", "リュ", "ファ", "フィ", "フェ", "ティ", "ヴィ", "ジェ", "ニャ", "ヒョ", "ピョ")
@@ -17,6 +22,10 @@ _SURNAMES = ("佐藤", "鈴木", "高橋", "田中", "伊藤", "渡辺", "山本
 _GIVEN = ("ハルト", "ユイ", "ソウタ", "サクラ", "アオイ", "レン", "ミナ", "ケンジ", "ナオ", "リク", "カナ", "ユウキ", "はな", "ひなた", "みお", "けん", "さとし", "まり")
 _NAMES_EN = ("Alex", "Sam", "Emma", "Liam", "Olivia", "Noah", "Mia", "Lucas", "Anna", "Leo", "Maria", "David", "Sara", "Tom", "Nina", "Ben", "Julia", "Max",
              "Kate", "John", "Lily", "Peter", "Rosa", "Oscar", "Ivy", "Hugo", "Ken", "Yuki", "Hana", "Aiko")
+
+
+# Every kanji of the first level of JIS X 0208, most of them rare: they stay split over several tokens.
+_ALL_KANJI = "".join(bytes((0xA0 + row, 0xA0 + cell)).decode("euc_jp", "ignore") for row in range(16, 48) for cell in range(1, 95))
 
 
 def pick(rng, options):
@@ -41,13 +50,21 @@ def _latin(rng, least=1, most=3):
 
 
 def _kanji(rng, count):
-    return "".join(pick(rng, _KANJI) for _ in range(count))
+    return "".join(pick(rng, _KANJI if rng.random() < 0.5 else _ALL_KANJI) for _ in range(count))
+
+
+def _spliced(rng, words):
+    """The head of one word on the tail of another."""
+    head, tail = pick(rng, words), pick(rng, words)
+    return head[:(len(head) + 1) // 2] + tail[len(tail) // 2:]
 
 
 def _noun_ja(rng):
     draw = rng.random()
-    if draw < 0.55:
+    if draw < 0.40:
         return katakana(rng)
+    if draw < 0.55:
+        return _spliced(rng, _TOPICS_JA)
     if draw < 0.75:
         return _kanji(rng, 2 + (rng.random() < 0.3))
     if draw < 0.85:
@@ -60,10 +77,15 @@ def _noun_ja(rng):
 
 
 def _noun_en(rng):
-    word = _latin(rng, 1, 3) if rng.random() < 0.9 else _latin(rng, 2, 3).capitalize()
-    draw = rng.random()
+    kind, draw = rng.random(), rng.random()
+    if kind < 0.25:
+        word = _spliced(rng, _WORDS_EN)
+    elif kind < 0.45:
+        word = pick(rng, _WORDS_EN)
+    else:
+        word = _latin(rng, 1, 3) if kind < 0.9 else _latin(rng, 2, 3).capitalize()
     if draw < 0.15:
-        return _latin(rng, 1, 2) + " " + word
+        return (pick(rng, _WORDS_EN) if rng.random() < 0.5 else _latin(rng, 1, 2)) + " " + word
     return word + "s" if draw < 0.35 and word[-1] not in "sxh" else word
 
 
