@@ -91,9 +91,9 @@ void ChatHost::open_persona() {
     if (options_.vector == "none") return;
     FoundVector found;
     if (options_.vector.empty()) {
-        found = find_vector(model_path_, model_.get(), log_warning);
+        found = find_vector(model_path_, model_.get());
     } else {
-        found = {open_vector(options_.vector, model_.get(), log_warning), options_.vector};
+        found = {load_vector(options_.vector, model_.get()), options_.vector};
     }
     if (!found.vector) {
         if (options_.strength || options_.layers || !options_.visualize_layers.empty()) {

@@ -1,7 +1,6 @@
 #include "engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace chat {
@@ -96,10 +95,6 @@ std::string hex(const uint8_t (&fingerprint)[32]) {
         text += digits[byte & 15];
     }
     return text;
-}
-
-bool is_zero(const uint8_t (&fingerprint)[32]) {
-    return std::all_of(std::begin(fingerprint), std::end(fingerprint), [](uint8_t byte) { return byte == 0; });
 }
 
 Prompt encode_chat(const steer_model* model, const steer_session* session, const std::vector<Message>& messages) {

@@ -52,7 +52,6 @@ steer_vector_info vector_info(const steer_vector* vector);
 steer_vector_layer vector_layer(const steer_vector* vector, int layer);
 
 std::string hex(const uint8_t (&fingerprint)[32]);
-bool is_zero(const uint8_t (&fingerprint)[32]);
 
 struct Message {
     std::string role, content;

@@ -73,27 +73,11 @@ std::string find_demo_model() {
     return {};
 }
 
-Vector open_vector(const std::string& path, const steer_model* model,
-                   const std::function<void(const std::string&)>& warn) {
-    Vector vector = load_vector(path, model); // refuses another model's fingerprint
-    const steer_vector_info info = vector_info(vector.get());
-    const int width = model_info(model).hidden_size;
-    if (info.hidden_size != width) {
-        throw std::runtime_error("vector " + path + ": its rows are " + std::to_string(info.hidden_size) +
-                                 " wide, the model's stream is " + std::to_string(width));
-    }
-    if (is_zero(info.model_fingerprint)) {
-        warn(path + " does not say which model it was made for; only its width was checked");
-    }
-    return vector;
-}
-
-FoundVector find_vector(const std::string& model_path, const steer_model* model,
-                        const std::function<void(const std::string&)>& warn) {
+FoundVector find_vector(const std::string& model_path, const steer_model* model) {
     for (const Candidate& candidate : candidates(fs::path(model_path))) {
         try {
-            return {open_vector(candidate.path.string(), model, warn), candidate.path.string()};
-        } catch (const std::exception&) {
+            return {load_vector(candidate.path.string(), model), candidate.path.string()};
+        } catch (const EngineError&) {
             // Some other file, or another model's vector: the next one.
         }
     }

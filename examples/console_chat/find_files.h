@@ -1,7 +1,6 @@
 // Where the demo model is, and which persona vector belongs to a model.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "engine.h"
@@ -17,12 +16,7 @@ struct FoundVector {
     std::string path;
 };
 // The newest vector file in MODEL/vectors, MODEL, MODEL/.. and MODEL/../vectors that was made for this model.
-// A file that names no model fits if its width does; `warn` is then told.
-FoundVector find_vector(const std::string& model_path, const steer_model* model,
-                        const std::function<void(const std::string&)>& warn);
-
-// The same judgement for a file that the user named.
-Vector open_vector(const std::string& path, const steer_model* model,
-                   const std::function<void(const std::string&)>& warn);
+// A file that names no model fits if its width does; the library then warns in its log.
+FoundVector find_vector(const std::string& model_path, const steer_model* model);
 
 } // namespace chat

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -32,16 +33,38 @@ def model(tmp_path):
     return folder
 
 
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """Options that name a model: none for the demo model; until it is there, random weights with its tokenizer."""
+    folder = ROOT / "examples" / "demo_model" / "model"
+    if (folder / "config.json").exists():
+        return []
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    if not (folder / "tokenizer.json").exists():
+        pytest.skip("the demo model has no tokenizer yet")
+    made = tmp_path_factory.mktemp("random") / "model"
+    torch.manual_seed(1)
+    config = transformers.Qwen2Config(vocab_size=4096, hidden_size=64, intermediate_size=128, num_hidden_layers=6, num_attention_heads=4,
+                                      num_key_value_heads=2, max_position_embeddings=1024, tie_word_embeddings=True)
+    transformers.Qwen2ForCausalLM(config).save_pretrained(made)
+    for name in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"]:
+        shutil.copy(folder / name, made)
+    (made / "vectors").mkdir()
+    rows = {layer: torch.nn.functional.normalize(torch.randn(64), dim=0).half() for layer in range(1, 6)}
+    torch.save(rows, made / "vectors" / "gyaru_vector_manual.pt")
+    return ["--model", str(made)]
+
+
 @pytest.fixture(params=["steer_chat", "steer_chat_fake"])
-def real(request):
-    """The chat on libsteer, with torch and with the fake arithmetic, talking to the demo model."""
+def real(request, demo):
+    """The chat on libsteer, with torch and with the fake arithmetic, as a command."""
     name = request.param
     path = os.environ.get("STEER_CHAT") if name == "steer_chat" else None
     path = path or newest(name)
     if path is None:
         pytest.skip(f"{name} is not built")
-    if not (ROOT / "examples" / "demo_model" / "model" / "config.json").exists():
-        pytest.skip("the demo model has not been made")
-    if name == "steer_chat" and not list(pathlib.Path(path).resolve().parent.parent.glob("lib/libsteer_torch.so*")):
+    folder = pathlib.Path(path).resolve().parent.parent
+    if name == "steer_chat" and not list(folder.glob("lib*/**/libsteer_torch.so*")):
         pytest.skip("libsteer_torch is not built beside it")
-    return str(path)
+    return [str(path), *demo]

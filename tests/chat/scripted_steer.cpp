@@ -145,6 +145,7 @@ steer_status steer_vector_load(const char* path, const steer_vector_options*, st
     if (!std::getline(in, text)) return fail(err, STEER_ERR_IO, std::string("cannot read ") + path);
     if (text == "not a vector") return fail(err, STEER_ERR_FORMAT, "no rows");
     if (text == "other model") return fail(err, STEER_ERR_MISMATCH, "made for another model");
+    if (number("SCRIPT_UNTIED", 0) != 0) warn(std::string(path) + " does not say which model it was made for");
     *out = new steer_vector{text};
     return STEER_OK;
 }

@@ -215,11 +215,9 @@ TEST_CASE("the newest vector that fits is found, in all four places") {
         folder.write("m/notes.txt", "notes", 1);
         ModelSettings settings{folder / "m", "", STEER_DTYPE_AUTO, {}};
         const Model model = load_model(settings);
-        int warnings = 0;
-        const FoundVector found = find_vector(folder / "m", model.get(), [&](const std::string&) { ++warnings; });
+        const FoundVector found = find_vector(folder / "m", model.get());
         REQUIRE(found.vector);
         CHECK(std::string(vector_info(found.vector.get()).name) == "the new one");
-        CHECK(warnings == 0);
     }
 }
 
@@ -229,18 +227,5 @@ TEST_CASE("nothing that fits is nothing found") {
     folder.write("m/vectors/foreign.pt", "other model");
     ModelSettings settings{folder / "m", "", STEER_DTYPE_AUTO, {}};
     const Model model = load_model(settings);
-    CHECK_FALSE(find_vector(folder / "m", model.get(), [](const std::string&) {}).vector);
-}
-
-TEST_CASE("a vector that names no model fits with a warning") {
-    const Folder folder;
-    folder.write("m/config.json", "{}");
-    folder.write("m/vectors/untied.pt", "untied");
-    setenv("SCRIPT_UNTIED", "1", 1);
-    ModelSettings settings{folder / "m", "", STEER_DTYPE_AUTO, {}};
-    const Model model = load_model(settings);
-    std::string warning;
-    CHECK(find_vector(folder / "m", model.get(), [&](const std::string& text) { warning = text; }).vector);
-    unsetenv("SCRIPT_UNTIED");
-    CHECK(warning.find("untied.pt") != std::string::npos);
+    CHECK_FALSE(find_vector(folder / "m", model.get()).vector);
 }
