@@ -30,6 +30,14 @@ def library():
 
 
 @pytest.fixture(scope="session")
+def torch_library(library):
+    """libsteer with libsteer_torch beside it: what models are run with."""
+    if not os.path.exists(os.path.join(os.path.dirname(steer_c.find_library()), "libsteer_torch.so")):
+        pytest.skip("libsteer_torch.so is not built: models cannot be run")
+    return library
+
+
+@pytest.fixture(scope="session")
 def probe():
     """built(name), for tests that drive a program."""
     return built

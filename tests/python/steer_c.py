@@ -7,7 +7,7 @@
     tokens = [step.token for step in session.generate()]
 
 A status that is not OK raises SteerError with the library's words. The library is found through the environment variable
-STEER_LIBRARY, else as the newest build/*/lib/libsteer.so.
+STEER_LIBRARY, else as the newest build/*/lib/libsteer.so, with libsteer_torch.so beside it if there is such a one.
 """
 
 import ctypes as c
@@ -183,7 +183,8 @@ def find_library():
     if named := os.environ.get("STEER_LIBRARY"):
         return named
     built = glob.glob(str(REPOSITORY / "build" / "*" / "lib" / "libsteer.so"))
-    return max(built, key=os.path.getmtime, default=None)
+    whole = [path for path in built if os.path.exists(path.replace("libsteer.so", "libsteer_torch.so"))]
+    return max(whole or built, key=os.path.getmtime, default=None)
 
 
 def open_library(path):

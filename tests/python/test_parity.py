@@ -10,7 +10,7 @@ import checkpoints
 from checkpoints import SHAPES
 from parity import ALL, PROMPT, REPLY, Row, StateProbe, run_hooked, worst
 
-TOLERANCE = 1e-4  # of float32, relative to the largest number of a vector
+TOLERANCE = 2e-5  # of float32, relative to the largest number of a vector; 3e-6 is what was seen
 
 
 @pytest.fixture(scope="module")
