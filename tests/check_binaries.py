@@ -29,7 +29,7 @@ def run(*command):
 
 def check_exports(library, listed):
     names = {re.sub(r"@.*", "", line.split()[-1]) for line in run("nm", "-D", "--defined-only", library).splitlines() if line.strip()}
-    names = {name for name in names if not re.fullmatch(r"LIBSTEER_\w+|_init|_fini|_edata|_end|__bss_start", name)}
+    names = {name for name in names if not re.fullmatch(r"LIBSTEER_[\w.]+|_init|_fini|_edata|_end|__bss_start", name)}
     with open(listed, encoding="utf-8") as file:
         text = re.sub(r"/\*.*?\*/|#[^\n]*", " ", file.read(), flags=re.DOTALL)
     wanted = set(re.findall(r"\bsteer_\w+", text.split("local:")[0]))

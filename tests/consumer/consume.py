@@ -59,16 +59,19 @@ def main():
     run(options.cmake, "--build", work / "host", stdout=subprocess.DEVNULL)
 
     model = prefix / "share/steer/demo_model"
+    if not (model / "config.json").exists():
+        print("SKIP: built, but not run: the demo model is not in this tree")
+        return SKIP
     run(work / "host/look", model)
     if options.backend:
-        vector = next(iter(sorted(model.glob("*vector*.safetensors"))), None)
-        if vector is None:
+        vectors = sorted(path for path in model.rglob("*.safetensors") if not path.name.startswith("model"))
+        if not vectors:
             sys.exit(f"no persona vector was installed in {model}")
         for program in (work / "talk", work / "host/talk"):
-            said = run(program, model, vector, stdout=subprocess.PIPE).stdout
-            print(said.decode("utf-8"))  # must be whole characters
-            if len(said.decode("utf-8").strip()) < 2:
-                sys.exit(f"{program} said nothing")
+            said = run(program, model, vectors[0], stdout=subprocess.PIPE).stdout.decode("utf-8")  # must be whole characters
+            print(said)
+            if not re.search(r"\w{2}.*\n\[persona [+-]\d\.\d+\]\n$", said, flags=re.DOTALL):
+                sys.exit(f"{program}: no reply with a gauge value")
     return 0
 
 
