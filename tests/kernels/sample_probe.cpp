@@ -1,7 +1,10 @@
 // Shows filter_logits and draw_token to a test in another language. Standard input holds requests, one after the other:
-//   a line of JSON: vocab_size, settings, tokens, reply_begin, allowed, seed, positions; then vocab_size float32 logits
-// Standard output holds for each: a line of JSON (greedy, finite, log_prob and entropy of the first draw, the token drawn at
-// each position); then vocab_size float32 scores; then vocab_size bytes, 1 where the id is kept.
+//   a line of JSON: vocab_size, settings, tokens, reply_begin, allowed, seed, positions
+//   vocab_size float32 logits
+// Standard output holds for each:
+//   a line of JSON: greedy; finite, log_prob and entropy of the first draw; the token drawn at each position
+//   vocab_size float32 scores
+//   vocab_size bytes, 1 where the id is kept
 #include "kernels/cpu/sample.h"
 
 #include <nlohmann/json.hpp>
@@ -40,21 +43,29 @@ int main() {
         std::vector<float> logits(size);
         std::cin.read(reinterpret_cast<char*>(logits.data()), static_cast<std::streamsize>(size * sizeof(float)));
 
-        steer::Draw draw{0, &settings, request.value("seed", uint64_t{1}), 0, static_cast<int32_t>(size), tokens,
-                         request.value("reply_begin", 0), allowed};
+        steer::Draw draw{0,
+                         &settings,
+                         request.value("seed", uint64_t{1}),
+                         0,
+                         static_cast<int32_t>(size),
+                         tokens,
+                         request.value("reply_begin", 0),
+                         allowed};
         json reply;
         for (const int32_t position : request.value("positions", std::vector<int32_t>{0})) {
             steer::Drawn drawn;
             draw.position = position;
             steer::draw_token(logits.data(), draw, drawn);
-            if (reply.empty()) reply = {{"finite", drawn.finite}, {"log_prob", drawn.log_prob}, {"entropy", drawn.entropy}};
+            if (reply.empty())
+                reply = {{"finite", drawn.finite}, {"log_prob", drawn.log_prob}, {"entropy", drawn.entropy}};
             reply["tokens"].push_back(drawn.token);
         }
         steer::FilteredLogits filtered;
         steer::filter_logits(logits.data(), draw, filtered);
         reply["greedy"] = filtered.greedy;
         std::cout << reply << '\n';
-        std::cout.write(reinterpret_cast<const char*>(filtered.scores.data()), static_cast<std::streamsize>(size * sizeof(float)));
+        std::cout.write(reinterpret_cast<const char*>(filtered.scores.data()),
+                        static_cast<std::streamsize>(size * sizeof(float)));
         for (int32_t id = 0; id < static_cast<int32_t>(size); id++) std::cout.put(filtered.keeps(id) ? 1 : 0);
         std::cout.flush();
     }

@@ -149,7 +149,8 @@ TEST_CASE("log-probability, entropy and the likeliest are those of the logits as
 
     std::vector<int32_t> order(p.size());
     for (size_t i = 0; i < order.size(); i++) order[i] = static_cast<int32_t>(i);
-    std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return p[static_cast<size_t>(a)] > p[static_cast<size_t>(b)]; });
+    std::sort(order.begin(), order.end(),
+              [&](int32_t a, int32_t b) { return p[static_cast<size_t>(a)] > p[static_cast<size_t>(b)]; });
     REQUIRE(drawn.top.size() == 20);
     for (size_t i = 0; i < drawn.top.size(); i++) {
         CHECK(drawn.top[i].token == order[i]);
@@ -245,7 +246,7 @@ TEST_CASE("penalties: the formulas, the window and who is counted") {
     Case c;
     c.logits = {2.0f, -2.0f, 1.0f, 4.0f, 0.5f, 3.0f};
     c.tokens = {0, 1, 2, 3, 3, 3, 1, -5, 99}; // ids that are none are passed over
-    c.reply_begin = 4;                         // counted: 3 twice, 1 once
+    c.reply_begin = 4;                        // counted: 3 twice, 1 once
     c.settings.repeat_penalty = 2.0f;
     c.settings.presence_penalty = 0.25f;
     c.settings.frequency_penalty = 0.5f;
@@ -282,7 +283,8 @@ TEST_CASE("whatever the settings, what is drawn is kept, and something is kept i
     for (int trial = 0; trial < 3000; trial++) {
         Case c;
         c.logits = random_logits(1 + random() % 300, random(), pick({0.0f, 0.1f, 3.0f, 100.0f, 1e37f}));
-        for (int i = 0; i < 4; i++) c.logits[random() % c.logits.size()] = pick({-kInf, 0.0f, 1e-42f, -3e38f, 65504.0f});
+        for (int i = 0; i < 4; i++)
+            c.logits[random() % c.logits.size()] = pick({-kInf, 0.0f, 1e-42f, -3e38f, 65504.0f});
         if (trial % 20 == 0) c.logits[random() % c.logits.size()] = pick({kInf, std::nanf("")});
         c.settings.temperature = pick({0.0f, 1e-40f, 1e-6f, 0.7f, 1.0f, 100.0f});
         c.settings.top_k = static_cast<int32_t>(pick({0.0f, 1.0f, 5.0f, 1e6f}));
@@ -293,15 +295,17 @@ TEST_CASE("whatever the settings, what is drawn is kept, and something is kept i
         c.settings.presence_penalty = pick({0.0f, 2.0f, -2.0f, 1e38f});
         c.settings.frequency_penalty = pick({0.0f, 0.5f, -1e38f});
         for (int i = 0; i < 30; i++) c.tokens.push_back(static_cast<int32_t>(random() % 400) - 50);
-        for (int i = 0; i < 3; i++) c.settings.biases.push_back({static_cast<int32_t>(random() % 400) - 50, pick({-kInf, 1.0f, 1e38f})});
+        for (int i = 0; i < 3; i++)
+            c.settings.biases.push_back({static_cast<int32_t>(random() % 400) - 50, pick({-kInf, 1.0f, 1e38f})});
         if (trial % 3 == 0) c.allowed.assign(10, static_cast<uint32_t>(random()));
         c.settings.top_log_probs = static_cast<int32_t>(random() % 21);
         c.position = trial;
         c.vocab_size = static_cast<int32_t>(1 + random() % c.logits.size());
 
         const Drawn drawn = c.drawn();
-        const bool clean = std::all_of(c.logits.begin(), c.logits.begin() + c.vocab_size, [](float x) { return x < kInf; }) &&
-                           std::any_of(c.logits.begin(), c.logits.begin() + c.vocab_size, [](float x) { return x > -kInf; });
+        const bool clean =
+            std::all_of(c.logits.begin(), c.logits.begin() + c.vocab_size, [](float x) { return x < kInf; }) &&
+            std::any_of(c.logits.begin(), c.logits.begin() + c.vocab_size, [](float x) { return x > -kInf; });
         const FilteredLogits f = c.filtered();
         REQUIRE(drawn.finite == (clean && f.best >= 0));
         if (!drawn.finite) {

@@ -1,14 +1,21 @@
 // Runs passes of the libtorch backend as a test asks, and shows logits, every state at every site, and gauge readings.
+// Each line of standard input is a JSON request, each line of standard output its answer, {"error": words} where it
+// failed.
 //
-// Each line of standard input is a JSON request, each line of standard output its answer; {"error": words} where it failed.
-//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu"}        -> {"layers", "hidden_size", "vocab_size", "dtype"}
-//   {"begin": rows, "length": positions}                             -> {}; gives each row its cache blocks, not in order
+//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu"}
+//     -> {"layers", "hidden_size", "vocab_size", "dtype"}
+//   {"begin": rows, "length": positions}
+//     gives each row its cache blocks, not in order -> {}
 //   {"pass": [row ..], "directions": [[..] ..], "logits": "all" or "last", "states": true, "out": file}
-//     row: {"row": which, "ids": [..], "begin": first position, "reply": [0 or 1 for each id], "planned": false for no plan,
-//           "pushes": [{"site", "kind": "add" | "add_keep_norm", "strength", "scale", "span": 1 | 2 | 3, "direction": index}],
-//           "probes": [{"site", "tap": "before" | "after", "metric": "cosine" | "projection" | "dot", "own", "direction"}]}
-//     -> {"readings": [[..] for each row], "drawn": [greedy token after each row]}, and in the file, float32:
-//        logits [logit rows, vocab_size], then, if wanted, states before the pushes and after, each [tokens, sites, hidden_size]
+//     row: {"row": which, "ids": [..], "begin": first position, "reply": [0 or 1 for each id],
+//           "planned": false for no plan at all,
+//           "pushes": [{"site", "kind": "add" or "add_keep_norm", "strength", "scale", "span": 1, 2 or 3,
+//                       "direction": index}],
+//           "probes": [{"site", "tap": "before" or "after", "metric": "cosine", "projection" or "dot", "own",
+//                       "direction"}]}
+//     -> {"readings": [[..] for each row], "drawn": [greedy token after each row]}
+//        and in the file, float32: logits [logit rows, vocab_size]; then, if wanted, the states before the pushes and
+//        after them, each [tokens, sites, hidden_size]
 #include "files/error.h"
 #include "torch/open.h"
 
@@ -47,7 +54,9 @@ void read_plan(const json& from, const Directions& directions, int32_t layers, P
                                    static_cast<SpanMask>(push.value("span", 3)), injection, push.value("scale", 1.0f),
                                    directions.at(push.at("direction")).data()});
     }
-    const auto before = [](const Push& a, const Push& b) { return std::pair(a.site, a.kind) < std::pair(b.site, b.kind); };
+    const auto before = [](const Push& a, const Push& b) {
+        return std::pair(a.site, a.kind) < std::pair(b.site, b.kind);
+    };
     std::stable_sort(row.plan.pushes.begin(), row.plan.pushes.end(), before);
     for (const json& probe : from.value("probes", json::array())) { // sorted by site in the request
         const std::vector<float>& direction = directions.at(probe.at("direction"));
@@ -74,10 +83,13 @@ class Prober {
   private:
     json open(const json& request) {
         package_ = open_package(request.at("open"));
-        backend_ = open_torch_backend(package_, {.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)});
+        backend_ = open_torch_backend(package_,
+                                      {.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)});
         backend_->load([](float) { return true; });
         const ModelConfig& config = package_->config;
-        return {{"layers", config.layer_count}, {"hidden_size", config.hidden_size}, {"vocab_size", config.vocab_size},
+        return {{"layers", config.layer_count},
+                {"hidden_size", config.hidden_size},
+                {"vocab_size", config.vocab_size},
                 {"dtype", backend_->dtype()}};
     }
 
@@ -118,8 +130,13 @@ class Prober {
             last_logits.push_back(static_cast<int32_t>(logit_rows.size()) - 1);
             const auto& owned = blocks_.at(from.at("row"));
             row.blocks.assign(owned.begin(), owned.begin() + (first + count + kBlockSize - 1) / kBlockSize);
-            batch_rows.push_back({token_begin, count, first + count, row.blocks, from.value("planned", true) ? &row.plan : nullptr,
-                                  row.strengths, {}});
+            batch_rows.push_back({token_begin,
+                                  count,
+                                  first + count,
+                                  row.blocks,
+                                  from.value("planned", true) ? &row.plan : nullptr,
+                                  row.strengths,
+                                  {}});
         }
 
         SamplingSettings greedy;
@@ -128,24 +145,35 @@ class Prober {
         for (const int32_t logit_row : last_logits)
             draws.push_back({logit_row, &greedy, 1, 0, package_->config.vocab_size, {}, 0, {}});
         const size_t state_count = request.value("states", false) ? 2 * ids.size() * sites * hidden : 0;
-        std::vector<float> states(state_count), logits(logit_rows.size() * static_cast<size_t>(package_->config.vocab_size));
+        std::vector<float> states(state_count),
+            logits(logit_rows.size() * static_cast<size_t>(package_->config.vocab_size));
         std::vector<int32_t> each_token(ids.size());
         std::vector<Capture> captures;
         for (size_t i = 0; i < (state_count == 0 ? 0 : 2 * ids.size()); i++) {
             const size_t token = i % ids.size();
             each_token[token] = static_cast<int32_t>(token);
-            captures.push_back({-1, layers, i < ids.size() ? Tap::before : Tap::after, {&each_token[token], 1},
+            captures.push_back({-1,
+                                layers,
+                                i < ids.size() ? Tap::before : Tap::after,
+                                {&each_token[token], 1},
                                 states.data() + i * sites * hidden});
         }
 
         Results results;
-        const Batch batch{.ids = ids, .positions = positions, .chooses_reply = reply, .rows = batch_rows,
-                          .logit_rows = logit_rows, .draws = draws, .captures = captures, .logits = logits.data()};
+        const Batch batch{.ids = ids,
+                          .positions = positions,
+                          .chooses_reply = reply,
+                          .rows = batch_rows,
+                          .logit_rows = logit_rows,
+                          .draws = draws,
+                          .captures = captures,
+                          .logits = logits.data()};
         backend_->wait(backend_->submit(batch), results);
 
         std::ofstream out(request.at("out").get<std::string>(), std::ios::binary);
         const auto write = [&](const std::vector<float>& values) {
-            out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+            out.write(reinterpret_cast<const char*>(values.data()),
+                      static_cast<std::streamsize>(values.size() * sizeof(float)));
         };
         write(logits);
         write(states);

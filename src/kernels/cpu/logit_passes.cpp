@@ -7,7 +7,8 @@ namespace steer {
 namespace {
 
 // Calls visit(begin, block) for each block of 64; the last is filled up with -Inf.
-template<class Visit> void for_each_block(std::span<const float> x, Visit visit) {
+template<class Visit>
+void for_each_block(std::span<const float> x, Visit visit) {
     const size_t whole = x.size() / kLogitBlock * kLogitBlock;
     for (size_t begin = 0; begin < whole; begin += kLogitBlock) visit(begin, x.data() + begin);
     if (whole == x.size()) return;
@@ -17,13 +18,15 @@ template<class Visit> void for_each_block(std::span<const float> x, Visit visit)
 }
 
 // Halves onto each other, until one is left: a fixed order.
-template<int32_t n> float fold_sum(float* x) {
+template<int32_t n>
+float fold_sum(float* x) {
     for (int32_t i = 0; i < n / 2; i++) x[i] += x[i + n / 2];
     if constexpr (n > 2) return fold_sum<n / 2>(x);
     return x[0];
 }
 
-template<int32_t n> float fold_max(float* x) {
+template<int32_t n>
+float fold_max(float* x) {
     for (int32_t i = 0; i < n / 2; i++) x[i] = x[i] > x[i + n / 2] ? x[i] : x[i + n / 2];
     if constexpr (n > 2) return fold_max<n / 2>(x);
     return x[0];
@@ -95,7 +98,8 @@ void gather(std::span<const float> x, std::span<const float> block_max, float fr
 float kth_largest(std::span<const float> x, std::span<const float> block_max, size_t k, std::vector<float>& values) {
     if (k > x.size()) return kNever;
     const auto kth = [&](size_t count) {
-        std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(count - 1), values.end(), std::greater<>());
+        std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(count - 1), values.end(),
+                         std::greater<>());
         return values[count - 1];
     };
     values.assign(block_max.begin(), block_max.end());

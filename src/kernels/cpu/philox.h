@@ -37,7 +37,8 @@ inline float gumbel(uint32_t word) {
     return static_cast<float>(-std::log(-std::log1p(-u)));
 }
 
-// Not below gumbel(word), and cheap: g <= -log(u), and the bits of a float, read as an integer, are not above its logarithm.
+// Not below gumbel(word), and cheap: g <= -log(u), and the bits of a float, read as an integer, are not above its
+// logarithm.
 inline float gumbel_bound(uint32_t word) {
     const auto top = static_cast<float>(static_cast<int32_t>(word >> 8)); // 24 bits: exact
     const auto bits = static_cast<float>(std::bit_cast<int32_t>(top));
