@@ -12,7 +12,7 @@
 namespace steer {
 namespace {
 
-constexpr int64_t id_limit = int64_t{1} << 22; // the largest vocabulary in use has 2^18 tokens
+constexpr int64_t id_slack = int64_t{1} << 16; // ids may leave gaps, but not take memory that the file does not justify
 
 // Byte-level BPE writes each byte as one printable character: those of Latin-1 that print stand for themselves, the
 // others count up from U+0100.
@@ -43,7 +43,8 @@ struct ByteAlphabet {
 
 class Loader {
   public:
-    Loader(std::string_view text, const std::string& name) : name_(name), root_(parse_json(text, name)) {}
+    Loader(std::string_view text, const std::string& name)
+        : name_(name), root_(parse_json(text, name)), id_limit_(id_slack + static_cast<int64_t>(text.size() / 4)) {}
 
     std::unique_ptr<Tokenizer> load() {
         bool nfc = read_normalizer();
@@ -119,10 +120,10 @@ class Loader {
         const auto& entries = vocabulary.get_ref<const Json::object_t&>();
         ids_.reserve(entries.size());
         for (const auto& [text, value] : entries) {
-            bool good = value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(id_limit);
+            bool good = value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(id_limit_);
             if (!good) {
                 fail(STEER_ERR_FORMAT, "{}: vocab: the id of \"{}\" must be a whole number from 0 to {}", name_, text,
-                     id_limit - 1);
+                     id_limit_ - 1);
             }
             auto id = value.get<int64_t>();
             if (static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) {
@@ -180,7 +181,7 @@ class Loader {
         for (size_t i = 0; i < tokens.size(); ++i) {
             const Json& token = tokens[i];
             std::string where = fmt::format("{}: added_tokens[{}]", name_, i);
-            int64_t id = get_int(token, "id", where, 0, id_limit - 1);
+            int64_t id = get_int(token, "id", where, 0, id_limit_ - 1);
             std::string content = get_string(token, "content", where);
             if (content.empty()) continue;
             if (content.size() > AddedTokens::content_max) {
@@ -219,6 +220,7 @@ class Loader {
 
     const std::string& name_;
     Json root_;
+    int64_t id_limit_;
     ByteAlphabet alphabet_;
     std::unordered_map<std::string_view, int32_t> ids_; // by the text in vocab; views into root_
     std::vector<std::string> tokens_;                   // bytes by id
