@@ -1,0 +1,20 @@
+// `steer_vector extract`: a persona vector from contrast pairs, by mean difference.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace vector_tool {
+
+struct ExtractSettings {
+    std::string model, pairs, out, name = "persona", split, device;
+    int32_t layer_begin = 0, layer_end = INT32_MAX; // half open
+    int32_t pooling = 0;                            // STEER_POOL_*
+    float norm = 0.0f;                              // length of every row; 0: as the difference has it
+    float holdout = 0.2f;
+    uint64_t seed = 1;
+};
+
+void extract(const ExtractSettings& settings); // throws std::runtime_error in words
+
+} // namespace vector_tool
