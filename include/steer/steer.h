@@ -57,7 +57,7 @@ enum {
     STEER_ERR_MEMORY = -10, STEER_ERR_DEVICE_MEMORY = -11, STEER_ERR_DEVICE = -12,     /* the machine's */
     STEER_ERR_DEVICE_LOST = -13,                   /* for good: free what you have, restart the process */
     STEER_ERR_NUMERIC = -14,                       /* not finite: lower the strength; nothing was emitted */
-    STEER_ERR_CANCELLED = -15,                     /* a progress callback said stop */
+    STEER_ERR_CANCELLED = -15,                     /* a progress callback said stop, or the object was freed meanwhile */
     STEER_ERR_INTERNAL = -16
 };
 typedef struct steer_error { steer_status status; char message[252]; } steer_error; /* 256 bytes, frozen; NULL allowed; */
@@ -255,7 +255,9 @@ typedef struct steer_injection_options {
 } steer_injection_options;
 STEER_API void         steer_injection_options_init(steer_injection_options *o, size_t struct_size);
 STEER_API steer_status steer_injection_add(steer_session *s, const steer_injection_options *o, steer_injection_id *out, steer_error *err); /* [any] */
-STEER_API steer_status steer_injection_set(steer_session *s, steer_injection_id id, float value, int32_t ramp_tokens); /* [any], lock-free; strength, or hold_target where held */
+/* [any], lock-free; strength, or hold_target where held. ramp_tokens: sampled tokens until it is reached, in equal parts
+ * from the value in force; 0: at once. The last set wins. */
+STEER_API steer_status steer_injection_set(steer_session *s, steer_injection_id id, float value, int32_t ramp_tokens);
 STEER_API steer_status steer_injection_remove(steer_session *s, steer_injection_id id, steer_error *err);            /* [any] */
 
 /* ---- 10. gauges (read) --------------------------------------------------------------- */
@@ -270,7 +272,7 @@ typedef struct steer_gauge_options {
     const steer_vector *vector;                    /* the session keeps a reference */
     int32_t  layer_begin, layer_end;               /* init: -1, -1: the vector's gauge_layer, else its last row */
     int32_t  reduce, reading, tap, scale;
-    int32_t  window;                               /* mean of the last n tokens; 1: this one */
+    int32_t  window;                               /* mean of the turn's last n sampled tokens; 1: this one */
     int32_t  rows;                                 /* READ, or WRITE where the vector has one set only */
 } steer_gauge_options;
 STEER_API void         steer_gauge_options_init(steer_gauge_options *o, size_t struct_size);
@@ -326,14 +328,14 @@ typedef struct steer_step {                        /* out; pointers are never NU
     float    kl, kl_share;                         /* steered from twin, nats; how much of the way the budget let through, 1: all; no twin: NaN */
     float    twin_log_prob;                        /* of the token, without steering; no twin: NaN */
     float    milliseconds;                         /* wall time of this step */
-    uint32_t pending_count;                        /* tokens still to compute before one can be sampled */
+    uint32_t pending_count;                        /* tokens to compute before a step samples; the last given one is that step's own */
     uint32_t gauge_count, strength_count;          /* slots; NaN: empty, no row, or no pass was run */
     uint32_t top_count, prompt_count;
     const float *gauges;                           /* of the pass that chose the token */
-    const uint8_t *gauge_push_free;                /* 1: no active injection at or below its site: exact */
+    const uint8_t *gauge_push_free;                /* 1: nothing was pushed at or below its site, here or before it in the cache: exact */
     const float *strengths;                        /* in force in that pass: after ramp, hold, condition, guard */
     const steer_candidate *top;                    /* top_count for the token; with prompt_log_probs, prompt_count rows of them */
-    const float *prompt_log_probs;                 /* prompt_count, each of a token given those before; the first of all: NaN */
+    const float *prompt_log_probs;                 /* prompt_count, up to the token behind position, given those before; the first of all: NaN */
     steer_view bytes;                              /* exactly this token's bytes */
     steer_view text;                               /* whole characters only; may be empty; concatenated: the reply */
 } steer_step;

@@ -41,6 +41,7 @@ struct LogitRow { // a token whose logits are wanted
     int32_t token = 0;      // index into Batch::ids
     int32_t target = -1;    // its log-probability is wanted; -1: of none
     int32_t top_count = 0;  // likeliest tokens wanted
+    int32_t vocab_size = 0; // ids from here on are padding and have no share; 0: all are real
 };
 
 struct Capture { // states summed over tokens, for extraction and calibration

@@ -2,7 +2,6 @@
 
 #include "files/error.h"
 
-#include <algorithm>
 #include <exception>
 #include <new>
 
@@ -46,14 +45,13 @@ struct FlatBatch {
         for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
                         row.strengths, {}});
+        const auto first = static_cast<int32_t>(ids.size() - row.targets.size());
         for (size_t i = 0; i < row.targets.size(); i++)
-            logit_rows.push_back({token_begin + static_cast<int32_t>(i), row.targets[i], row.top_count});
-        if (!row.targets.empty()) return;
-        if (row.draw != nullptr) {
-            draws.push_back(*row.draw);
-            draws.back().logit_row = static_cast<int32_t>(logit_rows.size());
-        }
-        logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1, -1, 0}); // without a draw: to see that it is finite
+            logit_rows.push_back({first + static_cast<int32_t>(i), row.targets[i], row.top_count, row.vocab_size});
+        if (row.draw == nullptr) return;
+        draws.push_back(*row.draw);
+        draws.back().logit_row = static_cast<int32_t>(logit_rows.size());
+        logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1});
     }
 
     Batch view() const { return {.ids = ids, .positions = positions, .chooses_reply = chooses_reply, .rows = rows,
@@ -65,17 +63,19 @@ void give_out(Results& results, std::span<PassRow* const> rows) {
     for (PassRow* row : rows) {
         row->left = results.cancelled;
         if (results.cancelled) continue;
-        for (size_t i = 0; i < std::max<size_t>(1, row->targets.size()); i++) {
-            row->scores.push_back(std::move(results.scores.at(score++)));
-            row->finite = row->finite && row->scores.back().finite;
-        }
-        if (row->draw != nullptr) row->drawn = std::move(results.drawn.at(drawn++));
-        row->finite = row->finite && row->drawn.finite;
         const size_t probes = row->plan == nullptr ? 0 : row->plan->probes.size();
         if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
         row->readings.assign(results.readings.begin() + static_cast<ptrdiff_t>(reading),
                              results.readings.begin() + static_cast<ptrdiff_t>(reading + probes));
         reading += probes;
+        for (size_t i = 0; i < row->targets.size(); i++) {
+            row->scores.push_back(std::move(results.scores.at(score++)));
+            row->finite = row->finite && row->scores.back().finite;
+        }
+        if (row->draw == nullptr) continue;
+        score++; // the draw's logit row has none of its own
+        row->drawn = std::move(results.drawn.at(drawn++));
+        row->finite = row->finite && row->drawn.finite;
     }
 }
 

@@ -21,8 +21,9 @@ struct PassRow {
     BlockTable* blocks = nullptr;
     const RowPlan* plan = nullptr;
     std::span<const float> strengths;
-    std::span<const int32_t> targets;       // not empty: [ids] tokens whose log-probabilities are wanted
-    int32_t top_count = 0;                  // with each of them
+    std::span<const int32_t> targets;       // tokens after the last of ids whose log-probabilities are wanted
+    int32_t top_count = 0;                  // likeliest tokens with each of them
+    int32_t vocab_size = 0;                 // of the real tokens
     const Draw* draw = nullptr;             // a token is drawn after the last; logit_row is filled in by the pass
     const std::atomic<bool>* cancelled = nullptr;
 

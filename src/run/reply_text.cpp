@@ -60,10 +60,11 @@ bool ReplyText::ends_sentence() const {
     static constexpr std::array<std::string_view, 8> ends{"。", "！", "？", "!", "?", "…", "．", "\n"};
     std::string_view text = tail_;
     if (text.ends_with('\n')) return true;
-    while (cut_suffix(text, spaces) || cut_suffix(text, closing)) {}
+    bool over = false; // something stands behind the end
+    while (cut_suffix(text, spaces) || cut_suffix(text, closing)) over = true;
     if (cut_suffix(text, ends)) return true;
     if (!text.ends_with('.')) return false;
-    return text.size() >= 2 && !(text[text.size() - 2] >= '0' && text[text.size() - 2] <= '9'); // 3.14 may go on
+    return over || (text.size() >= 2 && !(text[text.size() - 2] >= '0' && text[text.size() - 2] <= '9')); // 3.14 may go on
 }
 
 } // namespace steer

@@ -143,7 +143,10 @@ void Session::close() noexcept {
     cancel_hint_.store(true);
 }
 
-bool Session::cancelled() const noexcept { return closing_.load() || cancelled_turn_.load() == turn_.load(); }
+bool Session::cancelled() const noexcept {
+    const uint32_t turn = turn_.load();
+    return closing_.load() || (turn != 0 && cancelled_turn_.load() == turn);
+}
 
 void Session::check_open() const {
     if (closing_.load()) fail(STEER_ERR_CANCELLED, "{}", kFreed);

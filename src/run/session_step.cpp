@@ -138,7 +138,10 @@ bool Step::plan_pass() {
     } else if (generation_->prompt_log_probs) {
         row_.targets = std::span(list.ids).subspan(static_cast<size_t>(begin) + 1, count);
         row_.top_count = generation_->sampling.top_log_probs;
+    } else { // of the last alone, to see that what comes into the cache is finite
+        row_.targets = std::span(list.ids).subspan(static_cast<size_t>(begin) + count, 1);
     }
+    row_.vocab_size = session_.model_->real_vocab_size();
     return true;
 }
 

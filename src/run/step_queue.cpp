@@ -1,5 +1,7 @@
 #include "run/step_queue.h"
 
+#include "files/error.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -16,6 +18,7 @@ void StepQueue::run(std::span<PassRow* const> rows) {
     Group group{rows, false, {}};
     Groups own{&group};
     std::unique_lock lock(mutex_);
+    refuse_own_thread();
     waiting_.splice(waiting_.end(), own);
     while (!group.done) {
         if (busy_ || waiting_.front()->rows.empty()) { // or somebody before us wants to be alone
@@ -23,6 +26,7 @@ void StepQueue::run(std::span<PassRow* const> rows) {
             continue;
         }
         busy_ = true;
+        worker_ = std::this_thread::get_id();
         const Groups taken = take_next();
         lock.unlock();
         compute(taken);
@@ -40,6 +44,7 @@ void StepQueue::alone(const std::function<void()>& work) {
     Group group{{}, false, {}};
     Groups own{&group};
     std::unique_lock lock(mutex_);
+    refuse_own_thread();
     waiting_.splice(waiting_.end(), own);
     while (busy_ || waiting_.front() != &group) group.wake.wait(lock);
     own.splice(own.end(), waiting_, waiting_.begin());
@@ -55,6 +60,7 @@ bool StepQueue::alone_if_idle(const std::function<void()>& work) {
 
 void StepQueue::work_alone(std::unique_lock<std::mutex>& lock, const std::function<void()>& work) {
     busy_ = true;
+    worker_ = std::this_thread::get_id();
     lock.unlock();
     const auto give_back = [&] {
         lock.lock();
@@ -68,6 +74,12 @@ void StepQueue::work_alone(std::unique_lock<std::mutex>& lock, const std::functi
         throw;
     }
     give_back();
+}
+
+// A callback that the model's own work has made, a progress or a log function, calls for more of it.
+void StepQueue::refuse_own_thread() const {
+    if (busy_ && worker_ == std::this_thread::get_id())
+        fail(STEER_ERR_BUSY, "this call came from a callback of the model that is at work: it would wait for itself");
 }
 
 void StepQueue::compute(const Groups& groups) {

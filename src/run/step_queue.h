@@ -9,6 +9,7 @@
 #include <list>
 #include <mutex>
 #include <span>
+#include <thread>
 
 namespace steer {
 
@@ -34,6 +35,7 @@ class StepQueue {
 
     using Groups = std::list<Group*>; // spliced from list to list: nothing allocates while others wait
 
+    void refuse_own_thread() const; // STEER_ERR_BUSY: it would wait for itself
     Groups take_next();
     void compute(const Groups& groups);
     void work_alone(std::unique_lock<std::mutex>& lock, const std::function<void()>& work);
@@ -43,6 +45,7 @@ class StepQueue {
     std::mutex mutex_;
     Groups waiting_; // empty rows: work that wants to be alone
     bool busy_ = false;
+    std::thread::id worker_; // who computes while busy_
 };
 
 } // namespace steer

@@ -110,6 +110,7 @@ void draw_token(const float* logits, const Draw& draw, Drawn& drawn) {
 
 void score_logits(const float* logits, int32_t vocab_size, const LogitRow& row, Score& score) {
     thread_local std::vector<float> block_max;
+    if (row.vocab_size > 0) vocab_size = std::min(vocab_size, row.vocab_size);
     const std::span<const float> all(logits, static_cast<size_t>(std::max(vocab_size, 0)));
     score = {};
     LogitSummary summary = look_over(all, block_max);
