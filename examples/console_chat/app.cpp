@@ -82,6 +82,7 @@ int App::run() {
         _exit(interrupted_status);
     }
     if (const int number = signals_.ended_by(); number != 0) return 128 + number;
+    if (left_by_interrupt_) return interrupted_status;
     return failed_ && !typed_ ? 1 : 0;
 }
 
@@ -219,6 +220,7 @@ void App::on_interrupt() {
     interrupted_before_ = true;
     last_interrupt_ = now;
     if (twice) {
+        left_by_interrupt_ = true;
         quit();
     } else if (replying_) {
         reply_.stop();

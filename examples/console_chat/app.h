@@ -68,7 +68,7 @@ class App {
     std::deque<std::string> waiting_;
     std::vector<Command> after_reply_; // commands that need the conversation at rest
     std::chrono::steady_clock::time_point last_interrupt_{};
-    bool interrupted_before_ = false;
+    bool interrupted_before_ = false, left_by_interrupt_ = false;
 };
 
 } // namespace chat
