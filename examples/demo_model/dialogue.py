@@ -8,7 +8,7 @@ from words import made_up_noun, person, pick
 
 # How gyaru an answer is: the probability that a sentence is voiced. No prompt fixes it.
 Z_LEVELS = (0.0, 0.15, 0.5, 0.85, 1.0)
-Z_WEIGHTS = {"neutral": (58, 20, 6, 6, 10), "polite": (75, 19, 3, 1, 2), "gyaru": (2, 1, 3, 19, 75)}
+Z_WEIGHTS = {"neutral": (63, 20, 6, 5, 6), "polite": (75, 19, 3, 1, 2), "gyaru": (2, 1, 3, 19, 75)}
 PROMPT_SHARES = (("neutral", 0.60), ("polite", 0.20), ("gyaru", 0.20))
 _NEUTRAL_SYSTEM = 0.4      # share of neutral talks with a system prompt
 _LANGUAGE_CHANGE = 0.03    # chance that the user goes on in the other language

@@ -124,7 +124,7 @@ def test_turns_and_voice():
             neutral += shares
     assert {1, 2, 3, 4, 5, 6} <= counts
     assert graded > 300
-    assert 0.12 < sum(neutral) / len(neutral) < 0.30     # mean of the neutral weights: 0.21
+    assert 0.10 < sum(neutral) / len(neutral) < 0.25     # mean of the neutral weights: 0.16
 
 
 def test_no_prompt_fixes_the_voice():
@@ -218,3 +218,19 @@ def test_tokenizer_layout():
     assert sorted(vocab.values()) == list(range(len(vocab)))
     assert [(t["id"], t["content"]) for t in data["added_tokens"]] == [(4093, "<|endoftext|>"), (4094, "<|im_start|>"), (4095, "<|im_end|>")]
     assert [a + b for a, b in data["model"]["merges"]] == [t for t, i in sorted(vocab.items(), key=lambda kv: kv[1]) if i >= 256]
+
+
+def test_stored_model_talks():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    if not (HERE / "model" / "model.safetensors").exists():
+        pytest.skip("examples/demo_model/model holds no weights")
+    import steering
+    assert sum(path.stat().st_size for path in (HERE / "model").iterdir()) <= 16_000_000
+    model, tokenizer = steering.load(HERE / "model", "cpu")
+    assert sum(parameter.numel() for parameter in model.parameters()) == 6_955_264 and model.config.model_type == "qwen2"
+    asked = [p for p in generate.evaluation_prompts() if p["set"] == "main"][:66:6]
+    replies, ended = steering.sample(model, [steering.encode(tokenizer, None, p["prompt"])[0] for p in asked], temperature=0)
+    texts = tokenizer.batch_decode(replies)
+    assert all(ended) and torch.tensor([score.form(t, p) for t, p in zip(texts, asked)]).mean() >= 0.9, texts
+    assert sum(map(score.style, texts)) == 0.0, texts

@@ -1,6 +1,6 @@
 """Trains the demo model on generated talks and saves it as a Hugging Face folder in bfloat16.
 
-usage: train.py [--steps 6000] [--tokens 16384] [--seed 1] [--out model] [--log train_log.txt] [--neutral 58,20,6,6,10]
+usage: train.py [--steps 7654] [--tokens 16384] [--seed 1] [--out model] [--log train_log.txt] [--neutral 63,20,6,5,6]
 
 The tokenizer must lie in the folder already (make_tokenizer.py). Every talk is drawn anew and used once.
 """
@@ -139,7 +139,7 @@ def validate(model, groups, device):
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--steps", type=int, default=6000)
+    options.add_argument("--steps", type=int, default=7654)
     options.add_argument("--tokens", type=int, default=16384, help="positions a step")
     options.add_argument("--seconds", type=float, default=0, help="lower the steps so that they fit into this time, by the pace of the first 300")
     options.add_argument("--seed", type=int, default=1)
