@@ -42,8 +42,15 @@ class Step {
     void compute_alone() {
         PassRow* const row = &row_;
         session_.model_->run({&row, 1});
+        repeat_if_misled();
+    }
+
+    // The pass was left for a hint that was an earlier turn's.
+    void repeat_if_misled() {
         if (!row_.left || session_.cancelled()) return;
-        row_.cancelled = nullptr; // the hint was an earlier turn's
+        row_.left = false;
+        row_.cancelled = nullptr;
+        PassRow* const row = &row_;
         session_.model_->run({&row, 1});
     }
 
@@ -263,8 +270,8 @@ void Session::step_many(std::span<const std::shared_ptr<Session>> sessions,
         computed.push_back(&step);
         rows.push_back(step.row());
     }
-    if (rows.size() == 1) computed[0]->compute_alone();
-    else if (!rows.empty()) sessions[owners[0]]->model_->run(rows);
+    if (!rows.empty()) sessions[owners[0]]->model_->run(rows);
+    for (Step* step : computed) step->repeat_if_misled();
     for (size_t i = 0; i < owners.size(); i++) {
         Session& session = *sessions[owners[i]];
         steps[i].finish();
