@@ -73,10 +73,13 @@ std::vector<GaugeReading> GaugeBoard::lines(bool ended) const {
         const Track& track = shown(dial);
         const Track& other = raw_ ? dial.own : dial.raw;
         GaugeReading reading{dial.label, track.last, track.range.share(track.last), {}};
-        const char *name = raw_ ? "raw " : "own ", *other_name = raw_ ? "own " : "raw ";
-        if (ended) reading.note = std::string("mean ") + name + signed_value(track.mean()) + "  mean ";
-        reading.note += other_name + signed_value(ended ? other.mean() : other.last);
-        if (out.empty()) reading.note += "  strength " + number_text(strength_);
+        const bool same = dial.own.sum == dial.raw.sum; // nothing was pushed at or below the place where it reads
+        if (ended) reading.note = "mean " + signed_value(track.mean());
+        if (!same) {
+            reading.note += ended ? "  mean " : "";
+            reading.note += (raw_ ? "own " : "raw ") + signed_value(ended ? other.mean() : other.last);
+        }
+        if (out.empty()) reading.note += (reading.note.empty() ? "strength " : "  strength ") + number_text(strength_);
         out.push_back(std::move(reading));
     }
     return out;
@@ -88,9 +91,9 @@ std::vector<GaugeReading> GaugeBoard::results() const { return lines(true); }
 std::vector<std::string> GaugeBoard::summary() const {
     std::vector<std::string> out;
     for (const Dial& dial : dials_) {
-        out.push_back("[gauge " + dial.label + "] own mean " + signed_value(dial.own.mean()) + " (" +
-                      signed_value(dial.own.least) + " to " + signed_value(dial.own.most) + ", last " +
-                      signed_value(dial.own.last) + "), raw mean " + signed_value(dial.raw.mean()) + ", strength " +
+        out.push_back("[gauge " + dial.label + "] raw mean " + signed_value(dial.raw.mean()) + " (" +
+                      signed_value(dial.raw.least) + " to " + signed_value(dial.raw.most) + ", last " +
+                      signed_value(dial.raw.last) + "), own mean " + signed_value(dial.own.mean()) + ", strength " +
                       number_text(strength_));
     }
     return out;
@@ -104,8 +107,8 @@ std::vector<std::string> GaugeBoard::table() const {
                           signed_value(track.mean()) + "  bar from " + signed_value(track.range.low()) + " to " +
                           signed_value(track.range.high()));
         };
-        row("own", dial.own);
         row("raw", dial.raw);
+        row("own", dial.own);
     }
     return out;
 }

@@ -45,7 +45,7 @@ class GaugeBoard {
 
     std::vector<Dial> dials_;
     float strength_ = 0;
-    bool raw_ = false;
+    bool raw_ = true;
 };
 
 } // namespace chat

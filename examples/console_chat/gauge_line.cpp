@@ -26,7 +26,7 @@ GaugeRange::GaugeRange(float neutral, float persona) {
     if (!std::isfinite(neutral) || !std::isfinite(persona) || neutral == persona) return;
     const auto [least, most] = std::minmax(neutral, persona);
     // Single tokens scatter about the means of texts by more than the distance of the means.
-    const float margin = most - least;
+    const float margin = (most - least) / 2;
     known_ = started_ = true;
     base_low_ = low_ = least - margin;
     base_high_ = high_ = most + margin;

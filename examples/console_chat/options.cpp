@@ -32,7 +32,7 @@ void describe(CLI::App& app, Options& o) {
                o.visualize_layers.clear();
                for (const auto& text : texts) o.visualize_layers.push_back(parse_whole(text, "--visualize-layer", 0));
            },
-           "layer to put a gauge on; may be given several times [the vector's choice]")
+           "layer to put a gauge on; may be given several times [the lowest pushed]")
         ->type_name("LAYER")
         ->allow_extra_args(false);
     text_option(app, "--max-tokens", "longest reply [128]", "N",

@@ -71,8 +71,13 @@ LayerRange Persona::clipped(const LayerRange& layers) const {
                              to_text(rows) + " only");
 }
 
-// The vector's own choice; else three quarters up the model, where the older console looked, or the row nearest to it.
+// At the lowest pushed site a gauge reads before the push, and nothing below was pushed: it is exact, and tells how the
+// words so far sound to the model itself. Rows that are pushed below where they were measured have no such place: the
+// vector's own choice, else three quarters up the model, where the older console looked.
 int Persona::default_gauge_layer(int model_layers) const {
+    if (info_.site_applied == info_.site_measured) {
+        return info_.gauge_layer >= 0 ? std::min(info_.gauge_layer, layers_.first) : layers_.first;
+    }
     if (info_.gauge_layer >= 0) return info_.gauge_layer;
     const int wanted = model_layers * 3 / 4;
     int best = info_.layer_end - 1;

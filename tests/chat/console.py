@@ -67,7 +67,12 @@ class Terminal:
 
     def until_idle(self, replies):
         """Until so many replies have ended."""
-        self.until(lambda shown: shown.count("mean own") >= replies and self.idle(shown), f"reply {replies}")
+        self.until(lambda shown: self.ended(shown) >= replies and self.idle(shown), f"reply {replies}")
+
+    @staticmethod
+    def ended(shown):
+        """How many gauge lines tell of a whole reply."""
+        return len(re.findall(r"[+-]\d\.\d{4}  mean [+-]", shown))
 
     @staticmethod
     def idle(shown):

@@ -4,8 +4,8 @@
 //
 // Environment: SCRIPT_REPLY the reply ("|" cuts it into tokens; else one token a character), SCRIPT_DELAY_MS a token,
 // SCRIPT_FAIL_AT and SCRIPT_HANG_AT a token number, SCRIPT_PROMPT_STEPS, SCRIPT_CONTEXT tokens, SCRIPT_UNTIED=1,
-// SCRIPT_STATISTICS=0, SCRIPT_WARN. An answer tells what the stand-in heard where the reply is "ECHO": the roles and
-// texts of all messages.
+// SCRIPT_LEGACY=1, SCRIPT_STATISTICS=0, SCRIPT_WARN. An answer tells what the stand-in heard where the reply is "ECHO":
+// the roles and texts of all messages.
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -158,6 +158,8 @@ steer_status steer_vector_get_info(const steer_vector* v, steer_vector_info* out
     info.best_begin = 2;
     info.best_end = 4;
     info.gauge_layer = 4;
+    info.site_measured = STEER_SITE_OUTPUT;
+    info.site_applied = number("SCRIPT_LEGACY", 0) != 0 ? STEER_SITE_INPUT : STEER_SITE_OUTPUT;
     info.strength_safe = nan_value;
     info.fingerprint[0] = 9;
     info.model_fingerprint[0] = number("SCRIPT_UNTIED", 0) != 0 ? 0 : 7;

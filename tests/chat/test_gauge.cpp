@@ -61,8 +61,8 @@ TEST_CASE("a gauge line is never wider than the window") {
 
 TEST_CASE("statistics put neutral and persona text well inside the bar") {
     const GaugeRange range(-0.02f, 0.22f);
-    CHECK(range.share(-0.02f) == Approx(1.0 / 3).margin(0.01));
-    CHECK(range.share(0.22f) == Approx(2.0 / 3).margin(0.01));
+    CHECK(range.share(-0.02f) == Approx(0.25).margin(0.01));
+    CHECK(range.share(0.22f) == Approx(0.75).margin(0.01));
     CHECK(range.share(0.10f) == Approx(0.5).margin(0.01));
 }
 

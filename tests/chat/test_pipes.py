@@ -26,7 +26,7 @@ def test_each_line_is_a_message_and_the_output_is_plain(scripted, model):
     assert done.returncode == 0
     assert "\x1b" not in out and "\r" not in out and not done.stderr
     assert re.search(r"persona +gyaru", out) and re.search(r"strength +8", out) and re.search(r"layers +2-3", out)
-    assert "You: こんにちは\ngyaru: user=こんにちは;\n[gauge gyaru L4] own mean " in out
+    assert "You: こんにちは\ngyaru: user=こんにちは;\n[gauge gyaru L2] raw mean " in out
     assert "gyaru: user=こんにちは;assistant=user=こんにちは;;user=もう一度;\n" in out
     assert out.count("[gauge") == 2  # once a reply
 
@@ -94,6 +94,14 @@ def test_once_json_has_exactly_the_stated_fields(scripted, model):
     assert list(last) == ["type", "text", "finish_reason", "tokens", "tokens_per_second", "first_token_ms"]
     assert (last["type"], last["finish_reason"], last["tokens"]) == ("done", "stop", 5)
     assert last["text"] == "".join(line["text"] for line in lines[:-1]) == 'あ😀"\n'
+
+
+def test_the_gauge_stands_at_the_lowest_pushed_layer_unless_the_push_is_one_block_early(scripted, model):
+    def watched(*options, **settings):
+        return list(json_lines(run(scripted, model, "--once", "hi", "--json", *options, **settings))[0]["gauges"])
+
+    assert watched() == ["2"] and watched("--layers", "3-5") == ["3"] and watched("--layers", "5") == ["4"]
+    assert watched(SCRIPT_LEGACY=1) == ["4"] and watched("--visualize-layer", "5") == ["5"]
 
 
 def test_speed_is_told_from_the_first_token_on(scripted, model):
