@@ -1,7 +1,7 @@
 """Checkpoints with random weights, written by transformers: small decoders of both families in many shapes.
 
-The weights are drawn wide enough that logits differ and attention looks around: an untrained model at its usual scale says
-nearly the same everywhere, and then a comparison shows nothing.
+The weights are drawn wide enough that logits differ and attention looks around: an untrained model at its usual scale
+says nearly the same everywhere, and then a comparison shows nothing.
 """
 
 import json
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import AutoModelForCausalLM, GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils import logging
 
 logging.set_verbosity_error()
@@ -63,11 +64,14 @@ SHAPES = [
     Shape("qwen2-yarn-older-keys", layers=2, older_keys=True,
           yarn={"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}),
     Shape("qwen3-gqa2-head-dim", "qwen3", head_dim=32, layers=6, hidden=48),
-    Shape("qwen3-gqa7-untied-f16", "qwen3", heads=7, kv_heads=1, head_dim=16, hidden=64, tied=False, dtype=torch.float16),
-    Shape("qwen3-mha-bf16-sharded", "qwen3", heads=2, kv_heads=2, head_dim=24, hidden=40, layers=5, dtype=torch.bfloat16,
+    Shape("qwen3-gqa7-untied-f16", "qwen3", heads=7, kv_heads=1, head_dim=16, hidden=64, tied=False,
+          dtype=torch.float16),
+    Shape("qwen3-mha-bf16-sharded", "qwen3", heads=2, kv_heads=2, head_dim=24, hidden=40, layers=5,
+          dtype=torch.bfloat16,
           shard_size="60KB", padding=5),
     Shape("qwen3-yarn", "qwen3", head_dim=16, layers=3, tied=False,
-          yarn={"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 16, "beta_fast": 24.0, "beta_slow": 2.0}),
+          yarn={"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 16, "beta_fast": 24.0,
+                "beta_slow": 2.0}),
 ]
 
 
@@ -143,7 +147,8 @@ def write(shape, folder, seed=1):
     model = kind(config_of(shape))
     fill(model, seed)
     end = [tokenizer().token_to_id("<|im_end|>"), tokenizer().token_to_id("<|endoftext|>")]
-    model.generation_config = GenerationConfig(do_sample=True, temperature=0.7, top_k=20, top_p=0.8, repetition_penalty=1.05,
+    model.generation_config = GenerationConfig(do_sample=True, temperature=0.7, top_k=20, top_p=0.8,
+                                               repetition_penalty=1.05,
                                                eos_token_id=end, pad_token_id=end[1])
     how = {"max_shard_size": shape.shard_size} if shape.shard_size else {}
     model.to(shape.dtype).save_pretrained(folder, **how)

@@ -13,10 +13,11 @@ import steer_c  # noqa: E402
 
 
 def built(name):
-    """The newest program of that name in any build folder, or a skip that says what is missing."""
-    found = glob.glob(str(steer_c.REPOSITORY / "build" / "*" / "bin" / name))
+    """A program of the build, in the folder STEER_BIN names, else the newest in build/*/bin; a skip without one."""
+    folder = os.environ.get("STEER_BIN", str(steer_c.REPOSITORY / "build" / "*" / "bin"))
+    found = glob.glob(os.path.join(folder, name))
     if not found:
-        pytest.skip(f"{name} is not built (cmake --build build/... --target {name})")
+        pytest.skip(f"{name} is not in {folder}: cmake --build ... --target {name}")
     return max(found, key=os.path.getmtime)
 
 

@@ -32,7 +32,7 @@ class Row:
 
 @dataclass
 class Outcome:
-    """Of one row: logits [T or 1, V], states before and after the pushes [T, sites, H], readings in the order of probes."""
+    """Of one row: logits [T or 1, V], states before and after the pushes [T, sites, H], readings in the probes' order."""
 
     logits: np.ndarray
     before: np.ndarray | None
@@ -65,7 +65,8 @@ class StateProbe:
         return self
 
     def run(self, rows, directions=(), logits="all", states=False):
-        answer = self.ask({"pass": [row.request() for row in rows], "directions": [list(map(float, d)) for d in directions],
+        answer = self.ask({"pass": [row.request() for row in rows],
+                           "directions": [list(map(float, d)) for d in directions],
                            "logits": logits, "states": states, "out": str(self.scratch)})
         numbers = np.fromfile(self.scratch, dtype=np.float32)
         counts = [len(row.ids) for row in rows]
@@ -79,7 +80,8 @@ class StateProbe:
             before, after = (np.split(part, np.cumsum(counts)[:-1]) for part in both)
         else:
             assert len(numbers) == split
-        return [Outcome(*parts) for parts in zip(all_logits, before, after, self._readings(answer, rows), answer["drawn"], strict=True)]
+        readings = self._readings(answer, rows)
+        return [Outcome(*parts) for parts in zip(all_logits, before, after, readings, answer["drawn"], strict=True)]
 
     @staticmethod
     def _readings(answer, rows):
@@ -97,7 +99,7 @@ class StateProbe:
         self.process.stdout.close()
 
 
-# ---- transformers ------------------------------------------------------------------------------------------------------
+# ---- transformers ---------------------------------------------------------------------------------------------------
 
 
 def push_change(x, pushes, directions, reply):
@@ -108,7 +110,8 @@ def push_change(x, pushes, directions, reply):
             if push["kind"] != kind or push["strength"] == 0.0:
                 continue
             acts = torch.tensor([bool(push.get("span", ALL) & (REPLY if r else PROMPT)) for r in reply])
-            amount[acts] += push["strength"] * push.get("scale", 1.0) * torch.tensor(directions[push["direction"]], dtype=x.dtype)
+            direction = torch.tensor(directions[push["direction"]], dtype=x.dtype)
+            amount[acts] += push["strength"] * push.get("scale", 1.0) * direction
         return amount
 
     kept = x + total("add_keep_norm")
@@ -128,7 +131,7 @@ def reading(probe, z, directions):
 
 
 def run_hooked(model, row, directions=()):
-    """One whole conversation through transformers; hooks see and change the output of the embedding and of every block."""
+    """A whole conversation through transformers; hooks see and change what the embedding and every block put out."""
     reply = row.reply if row.reply is not None else [0] * len(row.ids)
     before, after = [], []
 

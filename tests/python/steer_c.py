@@ -1,4 +1,4 @@
-"""include/steer/steer.h through ctypes: every struct, constant and function under its C name, and a small layer for tests.
+"""include/steer/steer.h through ctypes: every struct, constant and function, and a small layer for tests.
 
     model = Model(folder, dtype=F32, device="cpu")
     session = model.session(context_max=512)
@@ -6,8 +6,8 @@
     session.set_tokens(model.encode("hello"))
     tokens = [step.token for step in session.generate()]
 
-A status that is not OK raises SteerError with the library's words. The library is found through the environment variable
-STEER_LIBRARY, else as the newest build/*/lib/libsteer.so, with libsteer_torch.so beside it if there is such a one.
+A status that is not OK raises SteerError with the library's words. The library is the one that the environment variable
+STEER_LIBRARY names, else the newest build/*/lib/libsteer.so, with libsteer_torch.so beside it if there is such a one.
 """
 
 import ctypes as c
@@ -23,7 +23,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 OK = 0
 ERR_ARG, ERR_STATE, ERR_BUSY, ERR_BUFFER, ERR_CONTEXT_FULL, ERR_MISMATCH, ERR_UNSUPPORTED, ERR_IO = range(-1, -9, -1)
-ERR_FORMAT, ERR_MEMORY, ERR_DEVICE_MEMORY, ERR_DEVICE, ERR_DEVICE_LOST, ERR_NUMERIC, ERR_CANCELLED, ERR_INTERNAL = range(-9, -17, -1)
+(ERR_FORMAT, ERR_MEMORY, ERR_DEVICE_MEMORY, ERR_DEVICE, ERR_DEVICE_LOST, ERR_NUMERIC, ERR_CANCELLED,
+ ERR_INTERNAL) = range(-9, -17, -1)
 LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG = range(4)
 DTYPE_AUTO, DTYPE_F32, DTYPE_F16, DTYPE_BF16 = range(4)
 WEIGHTS_AS_STORED, WEIGHTS_INT8, WEIGHTS_INT4, WEIGHTS_NF4 = range(4)
@@ -50,8 +51,8 @@ TAP_BEFORE, TAP_AFTER = range(2)
 SCALE_NATURAL, SCALE_CALIBRATED = range(2)
 CONSTRAINT_NONE, CONSTRAINT_JSON, CONSTRAINT_JSON_SCHEMA = range(3)
 GUARD_OFF, GUARD_REPORT, GUARD_LOWER, GUARD_REWIND, GUARD_STOP = range(5)
-(FINISH_NONE, FINISH_STOP_TOKEN, FINISH_STOP_TEXT, FINISH_TOKEN_MAX, FINISH_CONTEXT_FULL, FINISH_CANCELLED, FINISH_GUARD,
- FINISH_DEAD_END) = range(8)
+(FINISH_NONE, FINISH_STOP_TOKEN, FINISH_STOP_TEXT, FINISH_TOKEN_MAX, FINISH_CONTEXT_FULL, FINISH_CANCELLED,
+ FINISH_GUARD, FINISH_DEAD_END) = range(8)
 STEP_PROMPT, STEP_TEXT_HELD, STEP_SENTENCE_END, STEP_GUARD, STEP_HOLD_LIMIT = (1 << i for i in range(5))
 STATE_CACHE = 1
 
@@ -72,46 +73,47 @@ Error = struct("Error", status=i32, message=c.c_char * 252)
 View = struct("View", data=ptr, size=size_t)
 ModelOptions = struct("ModelOptions", struct_size=u32, dtype=i32, device=text, weights=i32, residency=i32, priority=i32,
                       flags=u32, device_memory_max=u64, progress_fn=ProgressFn, progress_user=ptr)
-ModelInfo = struct("ModelInfo", layer_count=i32, hidden_size=i32, vocab_size=i32, context_max=i32, dtype=i32, weights=i32,
-                   residency=i32, device=i32, weight_bytes=u64, cache_bytes_per_token=u64, device_bytes_used=u64,
-                   device_bytes_free=u64, fingerprint=Fingerprint)
+ModelInfo = struct("ModelInfo", layer_count=i32, hidden_size=i32, vocab_size=i32, context_max=i32, dtype=i32,
+                   weights=i32, residency=i32, device=i32, weight_bytes=u64, cache_bytes_per_token=u64,
+                   device_bytes_used=u64, device_bytes_free=u64, fingerprint=Fingerprint)
 ChatMessage = struct("ChatMessage", role=View, content=View, extra=View)
 Chat = struct("Chat", struct_size=u32, flags=u32, messages=c.POINTER(ChatMessage), message_count=size_t, tools=View,
               variables=View, template_text=View)
-VectorOptions = struct("VectorOptions", struct_size=u32, layer_begin=i32, site_measured=i32, site_applied=i32, model=ptr,
-                       name=text, data=ptr, data_size=size_t)
+VectorOptions = struct("VectorOptions", struct_size=u32, layer_begin=i32, site_measured=i32, site_applied=i32,
+                       model=ptr, name=text, data=ptr, data_size=size_t)
 VectorInfo = struct("VectorInfo", layer_begin=i32, layer_end=i32, hidden_size=i32, site_measured=i32, site_applied=i32,
-                    calibrated=i32, best_begin=i32, best_end=i32, gauge_layer=i32, strength_safe=f32, fingerprint=Fingerprint,
-                    model_fingerprint=Fingerprint, name=text)
+                    calibrated=i32, best_begin=i32, best_end=i32, gauge_layer=i32, strength_safe=f32,
+                    fingerprint=Fingerprint, model_fingerprint=Fingerprint, name=text)
 VectorLayer = struct("VectorLayer", row=c.POINTER(f32), norm=f32, residual_norm=f32, explained_variance=f32, auc=f32,
                      auc_content=f32, neutral=f32, persona=f32, split_half_cosine=f32)
 Passage = struct("Passage", system=View, prompt=View, reply=View)
 ContrastPair = struct("ContrastPair", positive=Passage, negative=Passage, group=u64)
-ExtractOptions = struct("ExtractOptions", struct_size=u32, layer_begin=i32, layer_end=i32, method=i32, pooling=i32, holdout=f32,
-                        seed=u64, name=text, progress_fn=ProgressFn, progress_user=ptr)
-SessionOptions = struct("SessionOptions", struct_size=u32, context_max=i32, prefill_chunk=i32, injection_max=i32, gauge_max=i32,
-                        twin=i32)
+ExtractOptions = struct("ExtractOptions", struct_size=u32, layer_begin=i32, layer_end=i32, method=i32, pooling=i32,
+                        holdout=f32, seed=u64, name=text, progress_fn=ProgressFn, progress_user=ptr)
+SessionOptions = struct("SessionOptions", struct_size=u32, context_max=i32, prefill_chunk=i32, injection_max=i32,
+                        gauge_max=i32, twin=i32)
 SessionInfo = struct("SessionInfo", token_count=i32, computed_count=i32, stale_from=i32, context_max=i32, turn=u32,
                      reply_count=i32, seed=u64, cache_bytes=u64)
 Condition = struct("Condition", gauge=u32, when=i32, test=i32, enter=f32, leave=f32, group=u32)
 InjectionOptions = struct("InjectionOptions", struct_size=u32, op=i32, vector=ptr, layer_scales=c.POINTER(f32),
-                          conditions=c.POINTER(Condition), condition_count=u32, layer_begin=i32, layer_end=i32, unit=i32,
-                          span=i32, rows=i32, strength=f32, strength_min=f32, strength_max=f32, low=f32, high=f32,
-                          hold_gauge=u32, hold_target=f32, hold_rate=f32)
-GaugeOptions = struct("GaugeOptions", struct_size=u32, metric=i32, vector=ptr, layer_begin=i32, layer_end=i32, reduce=i32,
-                      reading=i32, tap=i32, scale=i32, window=i32, rows=i32)
+                          conditions=c.POINTER(Condition), condition_count=u32, layer_begin=i32, layer_end=i32,
+                          unit=i32, span=i32, rows=i32, strength=f32, strength_min=f32, strength_max=f32, low=f32,
+                          high=f32, hold_gauge=u32, hold_target=f32, hold_rate=f32)
+GaugeOptions = struct("GaugeOptions", struct_size=u32, metric=i32, vector=ptr, layer_begin=i32, layer_end=i32,
+                      reduce=i32, reading=i32, tap=i32, scale=i32, window=i32, rows=i32)
 LogitBias = struct("LogitBias", token=i32, bias=f32)
 Candidate = struct("Candidate", token=i32, log_prob=f32)
-GenerationOptions = struct("GenerationOptions", struct_size=u32, token_max=i32, seed=u64, temperature=f32, top_p=f32, min_p=f32,
-                           typical_p=f32, top_k=i32, repeat_penalty=f32, presence_penalty=f32, frequency_penalty=f32,
-                           penalty_window=i32, top_log_probs=i32, prompt_log_probs=i32, constraint=i32, constraint_text=View,
-                           stop_texts=c.POINTER(View), stop_text_count=size_t, stop_tokens=c.POINTER(i32),
-                           stop_token_count=size_t, biases=c.POINTER(LogitBias), bias_count=size_t, kl_budget=f32, guard=i32)
+GenerationOptions = struct("GenerationOptions", struct_size=u32, token_max=i32, seed=u64, temperature=f32, top_p=f32,
+                           min_p=f32, typical_p=f32, top_k=i32, repeat_penalty=f32, presence_penalty=f32,
+                           frequency_penalty=f32, penalty_window=i32, top_log_probs=i32, prompt_log_probs=i32,
+                           constraint=i32, constraint_text=View, stop_texts=c.POINTER(View), stop_text_count=size_t,
+                           stop_tokens=c.POINTER(i32), stop_token_count=size_t, biases=c.POINTER(LogitBias),
+                           bias_count=size_t, kl_budget=f32, guard=i32)
 StepStruct = struct("StepStruct", struct_size=u32, status=i32, finish=i32, flags=u32, turn=u32, position=i32, token=i32,
-                    log_prob=f32, entropy=f32, kl=f32, kl_share=f32, twin_log_prob=f32, milliseconds=f32, pending_count=u32,
-                    gauge_count=u32, strength_count=u32, top_count=u32, prompt_count=u32, gauges=c.POINTER(f32),
-                    gauge_push_free=c.POINTER(c.c_uint8), strengths=c.POINTER(f32), top=c.POINTER(Candidate),
-                    prompt_log_probs=c.POINTER(f32), bytes=View, text=View)
+                    log_prob=f32, entropy=f32, kl=f32, kl_share=f32, twin_log_prob=f32, milliseconds=f32,
+                    pending_count=u32, gauge_count=u32, strength_count=u32, top_count=u32, prompt_count=u32,
+                    gauges=c.POINTER(f32), gauge_push_free=c.POINTER(c.c_uint8), strengths=c.POINTER(f32),
+                    top=c.POINTER(Candidate), prompt_log_probs=c.POINTER(f32), bytes=View, text=View)
 StepFn = c.CFUNCTYPE(i32, ptr, c.POINTER(StepStruct))
 ObserveFn = c.CFUNCTYPE(i32, ptr, i32, i32, c.POINTER(f32), size_t, size_t)
 
@@ -211,7 +213,7 @@ def lib():
     return _library
 
 
-# ---- the layer for tests -----------------------------------------------------------------------------------------------
+# ---- the layer for tests --------------------------------------------------------------------------------------------
 
 
 class SteerError(Exception):
@@ -419,13 +421,15 @@ class Vector(Handle):
     @classmethod
     def extract(cls, model, pairs, name=None, **changes):
         keep = []
-        chosen = options(ExtractOptions, "steer_extract_options_init", {**changes, "name": name.encode() if name else None})
+        chosen = options(ExtractOptions, "steer_extract_options_init",
+                         {**changes, "name": name.encode() if name else None})
         return cls(make("steer_vector_extract", model.handle, cls._pairs(pairs, keep), len(pairs), c.byref(chosen)))
 
     def calibrate(self, model, pairs, **changes):
         keep = []
         chosen = options(ExtractOptions, "steer_extract_options_init", changes)
-        return Vector(make("steer_vector_calibrate", model.handle, self.handle, self._pairs(pairs, keep), len(pairs), c.byref(chosen)))
+        return Vector(make("steer_vector_calibrate", model.handle, self.handle, self._pairs(pairs, keep), len(pairs),
+                           c.byref(chosen)))
 
     def save(self, path, format=FORMAT_NATIVE):
         call("steer_vector_save", self.handle, os.fsencode(path), format)
@@ -473,15 +477,16 @@ class Step:
 
     @classmethod
     def copy(cls, s):
-        rows = s.prompt_count if s.flags & STEP_PROMPT and s.prompt_count else 1
-        top = [(s.top[i].token, s.top[i].log_prob) for i in range(s.top_count * rows)]
+        def candidates(row):
+            return [(s.top[i].token, s.top[i].log_prob) for i in range(row * s.top_count, (row + 1) * s.top_count)]
+
+        is_prompt = bool(s.flags & STEP_PROMPT)
         return cls(
-            s.status, s.finish, s.flags, s.turn, s.position, s.token, s.log_prob, s.entropy, s.kl, s.pending_count, s.milliseconds,
-            gauges=s.gauges[: s.gauge_count], push_free=s.gauge_push_free[: s.gauge_count],
-            strengths=s.strengths[: s.strength_count],
-            top=[] if s.flags & STEP_PROMPT else top,
+            s.status, s.finish, s.flags, s.turn, s.position, s.token, s.log_prob, s.entropy, s.kl, s.pending_count,
+            s.milliseconds, gauges=s.gauges[: s.gauge_count], push_free=s.gauge_push_free[: s.gauge_count],
+            strengths=s.strengths[: s.strength_count], top=[] if is_prompt else candidates(0),
             prompt_log_probs=s.prompt_log_probs[: s.prompt_count],
-            prompt_top=[top[i : i + s.top_count] for i in range(0, len(top), s.top_count)] if s.flags & STEP_PROMPT and s.top_count else [],
+            prompt_top=[candidates(row) for row in range(s.prompt_count)] if is_prompt else [],
             bytes=view_bytes(s.bytes), text=view_bytes(s.text).decode())
 
 
@@ -521,7 +526,8 @@ class Session(Handle):
     def set_tokens(self, ids, position=0, marks=None):
         """Gives the turn's number."""
         turn = u32()
-        call("steer_session_set_tokens", self.handle, position, array(i32, ids), array(c.c_uint8, marks), len(ids), c.byref(turn))
+        call("steer_session_set_tokens", self.handle, position, array(i32, ids), array(c.c_uint8, marks), len(ids),
+             c.byref(turn))
         return turn.value
 
     def refresh(self, position):
@@ -557,16 +563,21 @@ class Session(Handle):
     def remove_gauge(self, gauge):
         call("steer_gauge_remove", self.handle, gauge)
 
-    def set_generation(self, stop_texts=None, stop_tokens=None, biases=None, constraint_text=None, defaults=True, **changes):
+    def set_generation(self, stop_texts=None, stop_tokens=None, biases=None, constraint_text=None, defaults=True,
+                       **changes):
         """defaults: those of the model's generation_config, else plain sampling. biases: {token: bias}."""
         keep = []
-        chosen = options(GenerationOptions, "steer_generation_options_init", changes, self.model.handle if defaults else None)
+        chosen = options(GenerationOptions, "steer_generation_options_init", changes,
+                         self.model.handle if defaults else None)
         if stop_texts is not None:
-            chosen.stop_texts, chosen.stop_text_count = array(View, [view(t, keep) for t in stop_texts]), len(stop_texts)
+            chosen.stop_texts = array(View, [view(text, keep) for text in stop_texts])
+            chosen.stop_text_count = len(stop_texts)
         if stop_tokens is not None:
-            chosen.stop_tokens, chosen.stop_token_count = (i32 * max(1, len(stop_tokens)))(*stop_tokens), len(stop_tokens)
+            chosen.stop_tokens = (i32 * max(1, len(stop_tokens)))(*stop_tokens)  # not NULL: none, not the model's
+            chosen.stop_token_count = len(stop_tokens)
         if biases is not None:
-            chosen.biases, chosen.bias_count = array(LogitBias, [LogitBias(t, b) for t, b in biases.items()]), len(biases)
+            chosen.biases = array(LogitBias, [LogitBias(token, bias) for token, bias in biases.items()])
+            chosen.bias_count = len(biases)
         if constraint_text is not None:
             chosen.constraint_text = view(constraint_text, keep)
         call("steer_session_set_generation", self.handle, c.byref(chosen))

@@ -25,7 +25,8 @@ def model(torch_library, folder):
 
 @pytest.fixture(scope="module")
 def theirs(folder):
-    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), chat_template=checkpoints.CHAT_TEMPLATE)
+    return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"),
+                                   chat_template=checkpoints.CHAT_TEMPLATE)
 
 
 def as_dicts(talk):
@@ -35,8 +36,8 @@ def as_dicts(talk):
 def plain_greedy(session, **more):
     """Greedy over tokens that are text: no control token ends or interrupts the reply."""
     control = {checkpoints.tokenizer().token_to_id(token): -float("inf") for token in checkpoints.CONTROL_TOKENS}
-    settings = {"temperature": 0.0, "repeat_penalty": 1.3, "stop_tokens": [], "biases": control, "token_max": 40, **more}
-    session.set_generation(**settings)
+    plain = {"temperature": 0.0, "repeat_penalty": 1.3, "stop_tokens": [], "biases": control, "token_max": 40}
+    session.set_generation(**{**plain, **more})
 
 
 def text_of(steps):
@@ -52,7 +53,8 @@ def test_the_template_renders_as_in_transformers(model, theirs, opened):
 def test_ids_are_those_of_the_template_and_text_stays_text(model, theirs):
     tame = [(role, content.replace("<|im_end|>", "...")) for role, content in TALK]
     ids, marks = model.chat_encode(tame)
-    assert ids == theirs(theirs.apply_chat_template(as_dicts(tame), tokenize=False, add_generation_prompt=True)).input_ids
+    rendered = theirs.apply_chat_template(as_dicts(tame), tokenize=False, add_generation_prompt=True)
+    assert ids == theirs(rendered).input_ids
     end = checkpoints.tokenizer().token_to_id("<|im_end|>")
     assert model.chat_encode(TALK)[0].count(end) == ids.count(end) == 4
     assert bytes(model.decode(model.chat_encode(TALK)[0], sc.TEXT_SPECIAL)).decode() == model.chat_format(TALK)
@@ -175,5 +177,6 @@ def test_a_fork_and_a_restored_state_go_on_as_the_original(model):
                 futures.append([(step.token, step.log_prob) for _, step in zip(range(12), spoken, strict=False)])
         assert futures[0] == futures[1]
         assert [token for token, _ in futures[0]] == [token for token, _ in futures[2]]
-        assert [p for _, p in futures[2]] == pytest.approx([p for _, p in futures[0]], abs=1e-4)  # read anew, in one piece
+        # the restored one read its tokens anew, in one piece
+        assert [p for _, p in futures[2]] == pytest.approx([p for _, p in futures[0]], abs=1e-4)
         assert len(set(futures[0])) > 3

@@ -1,9 +1,10 @@
-"""The C door with the libtorch backend against transformers: greedy replies, log-probabilities, vectors, gauges, live changes.
+"""The C door with the libtorch backend against transformers: replies, log-probabilities, vectors, gauges, live changes.
 
-A reply is checked whole: its tokens go through transformers in one piece, with hooks that push at the same sites, and each
-must be the choice of the logits before it.
+A reply is checked whole: its tokens go through transformers in one piece, with hooks that push at the same sites, and
+each must be the choice of the logits before it.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -65,14 +66,16 @@ def some_vector(random, loaded, **options):
 def speak(session, ids, count, marks=None):
     """count tokens after a prompt: the steps that brought them."""
     session.set_tokens(ids, marks=marks)
-    steps = [step for _, step in zip(range(count), (s for s in iter(session.step, None) if not s.is_prompt), strict=False)]
+    spoken = (step for step in iter(session.step, None) if not step.is_prompt)
+    steps = [step for _, step in zip(range(count), spoken, strict=False)]
     assert len(steps) == count
     return steps
 
 
 def pushes_at_sites(strength, span=3):
     """A vector created here is applied where it is measured, at the output of its block: row k at site k."""
-    return lambda layers: [{"site": k, "kind": "add", "strength": strength, "span": span, "direction": k} for k in layers]
+    return lambda layers: [
+        {"site": k, "kind": "add", "strength": strength, "span": span, "direction": k} for k in layers]
 
 
 def reply_logits(loaded, prompt, steps, pushes=(), directions=(), reply=None):
@@ -123,12 +126,13 @@ def test_steered_greedy_replies_and_gauges(loaded):
     directions = np.concatenate([rows, more])
     pushes = pushes_at_sites(3.0)(range(1, loaded.layers))
     pushes += [{"site": 0, "kind": "add_keep_norm", "strength": -4.0, "direction": loaded.layers}]
-    probes = [(k, tap, reading, metric) for k in range(loaded.layers) for tap in (0, 1) for reading in (0, 1) for metric in (0, 1)]
+    probes = list(itertools.product(range(loaded.layers), (0, 1), (0, 1), (0, 1)))  # layer, tap, reading, metric
     with loaded.model.session(gauge_max=255) as session:
         session.set_generation(**GREEDY)
         session.inject(vector, 3.0, layer_begin=1)
         session.inject(other, -4.0, layer_end=1, op=sc.OP_ADD_KEEP_NORM)
-        slots = [sc.slot(session.gauge(vector, k, tap=tap, reading=reading, metric=metric)) for k, tap, reading, metric in probes]
+        slots = [sc.slot(session.gauge(vector, k, tap=tap, reading=reading, metric=metric))
+                 for k, tap, reading, metric in probes]
         for _ in range(3):
             prompt = some_ids(random, 20)
             steps = speak(session, prompt, 24)
@@ -150,7 +154,7 @@ def test_steered_greedy_replies_and_gauges(loaded):
 
 
 def test_a_legacy_file_means_what_it_means_in_python(family, tmp_path):
-    """torch.save({L: fp16 row}): S times row L at the input of block L, at every position; the gauge at L is a forward hook's."""
+    """torch.save({L: fp16 row}): S times row L goes into block L, everywhere; the gauge at L is a forward hook's."""
     random = np.random.default_rng(4)
     rows = {layer: torch.randn(family.hidden, dtype=torch.float32).mul(0.4).half() for layer in range(family.layers)}
     torch.save(rows, tmp_path / "persona.pt")
@@ -233,7 +237,8 @@ def test_sessions_stepped_together_are_as_if_alone(loaded):
         session.close()
     for ours, expected in zip(together, alone, strict=True):
         assert [s.token for s in ours[:20]] == [s.token for s in expected]
-        np.testing.assert_allclose([s.log_prob for s in ours[:20]], [s.log_prob for s in expected], atol=LOG_PROB_TOLERANCE)
+        np.testing.assert_allclose([s.log_prob for s in ours[:20]], [s.log_prob for s in expected],
+                                   atol=LOG_PROB_TOLERANCE)
         np.testing.assert_allclose([s.gauges[0] for s in ours[:20]], [s.gauges[0] for s in expected], atol=1e-5)
     assert len({tuple(s.token for s in row) for row in alone}) == 8
 
@@ -324,7 +329,8 @@ def test_prompt_log_probs_are_transformers(family):
     assert math.isnan(told[0])
     logits = run_hooked(family.reference, Row(prompt)).logits[:-1, : checkpoints.real_vocabulary()]
     expected = torch.log_softmax(torch.tensor(logits), -1)
-    np.testing.assert_allclose(told[1:], expected.gather(1, torch.tensor(prompt[1:])[:, None])[:, 0], atol=LOG_PROB_TOLERANCE)
+    np.testing.assert_allclose(told[1:], expected.gather(1, torch.tensor(prompt[1:])[:, None])[:, 0],
+                               atol=LOG_PROB_TOLERANCE)
     best = expected.topk(3)
     for i, candidates in enumerate(top[1:]):
         assert [token for token, _ in candidates] == best.indices[i].tolist()
@@ -349,3 +355,29 @@ def test_sampled_replies_are_gumbel_max_over_transformers_kept_set(family):
         assert step.token == int(scores.argmax())
         ids.append(step.token)
     assert len({step.token for step in steps}) > 10
+
+
+def test_a_push_that_breaks_the_numbers_leaves_the_session_as_it_was(family):
+    """In the prompt as in the reply: no token, the step's positions are not kept, and with less it goes on as if never."""
+    random = np.random.default_rng(12)
+    _, vector = some_vector(random, family)
+    prompt = some_ids(random, 40)
+    with family.model.session(prefill_chunk=16) as session:
+        session.set_generation(**GREEDY)
+        expected = [(step.token, step.log_prob) for step in speak(session, prompt, 8)]
+    with family.model.session(prefill_chunk=16) as session:
+        session.set_generation(**GREEDY)
+        injection = session.inject(vector, 0.0)
+        session.set_tokens(prompt)
+        told = []
+        while len(told) < 8:
+            known = session.tokens, session.info.computed_count
+            session.set_strength(injection, 3e38)
+            with pytest.raises(sc.SteerError) as broken:
+                session.step()
+            assert broken.value.status == sc.ERR_NUMERIC
+            assert (session.tokens, session.info.computed_count) == known
+            session.set_strength(injection, 0.0)
+            step = session.step()
+            told += [] if step.is_prompt else [(step.token, step.log_prob)]
+    assert told == expected

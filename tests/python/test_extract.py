@@ -50,15 +50,16 @@ def pooled_state(model, passage, pooling):
     return states[positions, 1:].astype(np.float64).mean(0)
 
 
-@pytest.mark.parametrize("pooling", [sc.POOL_REPLY_MEAN, sc.POOL_USER_MEAN, sc.POOL_PROMPT_LAST, sc.POOL_REPLY_LAST, sc.POOL_LAST])
+@pytest.mark.parametrize(
+    "pooling", [sc.POOL_REPLY_MEAN, sc.POOL_USER_MEAN, sc.POOL_PROMPT_LAST, sc.POOL_REPLY_LAST, sc.POOL_LAST])
 @pytest.mark.parametrize("shape", MODELS, ids=str)
 def test_rows_are_mean_differences(torch_library, random_checkpoint, shape, pooling):
     """Groups count alike, however many pairs each has; with nothing held out all of them make the rows."""
     checkpoint = random_checkpoint(shape)
     differences = {}
     for positive, negative, group in PAIRS:
-        difference = pooled_state(checkpoint.model, positive, pooling) - pooled_state(checkpoint.model, negative, pooling)
-        differences.setdefault(group, []).append(difference)
+        of_persona, of_neutral = (pooled_state(checkpoint.model, side, pooling) for side in (positive, negative))
+        differences.setdefault(group, []).append(of_persona - of_neutral)
     expected = np.mean([np.mean(of_group, axis=0) for of_group in differences.values()], axis=0)
     states = pooled_state(checkpoint.model, PAIRS[0][0], pooling)
 
@@ -79,7 +80,8 @@ def test_rows_are_mean_differences(torch_library, random_checkpoint, shape, pool
 def test_an_extracted_vector_moves_a_reply_towards_its_own_side(torch_library, random_checkpoint):
     """The projection on the rows rises by the push where nothing lies between, as algebra has it."""
     checkpoint = random_checkpoint(MODELS[0])
-    with sc.Model(checkpoint.folder, dtype=sc.DTYPE_F32) as model, sc.Vector.extract(model, PAIRS, holdout=0.0) as vector:
+    with sc.Model(checkpoint.folder, dtype=sc.DTYPE_F32) as model:
+        vector = sc.Vector.extract(model, PAIRS, holdout=0.0)
         last = vector.info.layer_end - 1
         row = torch.tensor(vector.row(last))
         told = []

@@ -80,7 +80,8 @@ def test_states_and_gauges_under_injections(state_probe, checkpoint):
     state_probe.open(checkpoint.folder)
     for _ in range(3):
         directions = some_directions(random, checkpoint.model, 5)
-        row = Row(some_ids(random, 40), reply=random.integers(0, 2, 40).tolist(), pushes=some_pushes(random, layers, directions),
+        row = Row(some_ids(random, 40), reply=random.integers(0, 2, 40).tolist(),
+                  pushes=some_pushes(random, layers, directions),
                   probes=every_probe(layers, directions))
         [ours] = state_probe.begin(1, 64).run([row], directions, states=True)
         theirs = run_hooked(checkpoint.model, row, directions)
@@ -122,7 +123,8 @@ def test_strength_zero_is_no_vector_bit_for_bit(state_probe, checkpoint):
     assert off
     state_probe.open(checkpoint.folder)
     [none] = state_probe.begin(1, 64).run([Row(ids, planned=False)], states=True)
-    [zero] = state_probe.begin(1, 64).run([Row(ids, pushes=off, probes=every_probe(layers, directions))], directions, states=True)
+    [zero] = state_probe.begin(1, 64).run([Row(ids, pushes=off, probes=every_probe(layers, directions))], directions,
+                                          states=True)
     assert none.logits.tobytes() == zero.logits.tobytes()
     assert none.after.tobytes() == zero.after.tobytes()
 
@@ -159,7 +161,8 @@ def test_prompts_and_single_tokens_share_a_pass(state_probe, checkpoint):
     state_probe.open(checkpoint.folder).begin(4, 128)
     done, logits = [0] * 4, [[] for _ in talks]
     for counts in zip(*steps, strict=True):
-        rows = [Row(talks[r][done[r] : done[r] + n], row=r, begin=done[r], pushes=pushes[r]) for r, n in enumerate(counts)]
+        rows = [Row(talks[r][done[r] : done[r] + n], row=r, begin=done[r], pushes=pushes[r])
+                for r, n in enumerate(counts)]
         for r, outcome in enumerate(state_probe.run(rows, directions)):
             logits[r].append(outcome.logits)
             done[r] += counts[r]

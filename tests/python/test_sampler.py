@@ -1,4 +1,4 @@
-"""The CPU draw against transformers' own logits processors: what is kept, the processed scores, and the greedy choice."""
+"""The CPU draw against transformers' own logits processors: what is kept, the processed scores, the greedy choice."""
 
 import json
 import math
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from transformers.generation.logits_process import (
-    LogitsProcessorList, MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, SequenceBiasLogitsProcessor, TemperatureLogitsWarper,
+    LogitsProcessorList, MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, SequenceBiasLogitsProcessor,
+    TemperatureLogitsWarper,
     TopKLogitsWarper, TopPLogitsWarper, TypicalLogitsWarper)
 
 
@@ -103,7 +104,8 @@ def test_kept_sets_and_scores_equal_transformers(sampler, seed):
 
 def test_kept_sets_equal_transformers_at_a_whole_vocabulary(sampler):
     random = np.random.default_rng(99)
-    for scale, settings in [(0.01, {"top_p": 0.9}), (2.0, {"top_p": 0.9}), (3.0, {"temperature": 0.7, "top_k": 20, "top_p": 0.8}),
+    for scale, settings in [(0.01, {"top_p": 0.9}), (2.0, {"top_p": 0.9}),
+                            (3.0, {"temperature": 0.7, "top_k": 20, "top_p": 0.8}),
                             (3.0, {"typical_p": 0.8}), (1.0, {"top_k": 3000, "min_p": 0.05}), (2.0, {"top_p": 0.9999})]:
         logits = (random.standard_normal(151643) * scale).astype(np.float32)
         _, _, kept = sampler.ask(logits, settings)
@@ -114,7 +116,7 @@ def test_kept_sets_equal_transformers_at_a_whole_vocabulary(sampler):
 
 
 def test_presence_and_frequency_are_openais_formula(sampler):
-    """mu[j] - c[j] * alpha_frequency - float(c[j] > 0) * alpha_presence, c over the reply, after the repetition penalty."""
+    """mu[j] - c[j] * alpha_frequency - float(c[j] > 0) * alpha_presence, c over the reply, after the repeat penalty."""
     random = np.random.default_rng(5)
     for _ in range(30):
         size = 100

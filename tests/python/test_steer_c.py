@@ -44,13 +44,16 @@ def test_structs_lie_as_the_compiler_lays_them(tmp_path):
         lines.append(f'printf("%zu\\n", sizeof(steer_{name}));')
         expected.append((name, "", ctypes.sizeof(kind)))
         for field in field_names(body):
-            lines.append(f'printf("%zu %zu\\n", offsetof(steer_{name}, {field}), sizeof(((steer_{name} *)0)->{field}));')
+            member = f"sizeof(((steer_{name} *)0)->{field})"
+            lines.append(f'printf("%zu %zu\\n", offsetof(steer_{name}, {field}), {member});')
             expected.append((name, field, f"{getattr(kind, field).offset} {getattr(kind, field).size}"))
     source = tmp_path / "layout.c"
-    source.write_text('#include "steer/steer.h"\n#include <stdio.h>\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n")
+    body = "\n".join(lines)
+    source.write_text(f'#include "steer/steer.h"\n#include <stdio.h>\nint main(void) {{\n{body}\nreturn 0;\n}}\n')
     subprocess.run([compiler, "-I", HEADER.parents[1], source, "-o", tmp_path / "layout"], check=True)
     told = subprocess.run([tmp_path / "layout"], check=True, capture_output=True, text=True).stdout.splitlines()
-    assert [(n, f, str(size)) for n, f, size in expected] == [(n, f, t) for (n, f, _), t in zip(expected, told, strict=True)]
+    ours = [(name, field, str(size)) for name, field, size in expected]
+    assert ours == [(name, field, size) for (name, field, _), size in zip(expected, told, strict=True)]
 
 
 def test_constants_have_the_headers_values():

@@ -33,8 +33,8 @@ void add_sums(std::span<const float> logits, std::span<const float> block_max, L
 }
 
 // The likeliest, best first, lower ids first among equals.
-void likeliest(std::span<const float> logits, std::span<const float> block_max, const LogitSummary& summary, int32_t count,
-               std::vector<Candidate>& top) {
+void likeliest(std::span<const float> logits, std::span<const float> block_max, const LogitSummary& summary,
+               int32_t count, std::vector<Candidate>& top) {
     top.clear();
     if (count <= 0) return;
     thread_local std::vector<int32_t> ids;
@@ -49,8 +49,8 @@ void likeliest(std::span<const float> logits, std::span<const float> block_max, 
     for (size_t i = 0; i < kept; i++) top.push_back({ids[i], summary.log_prob(logits[static_cast<size_t>(ids[i])])});
 }
 
-// The kept token with the largest score + noise. A token whose bound on that is below the best so far needs no logarithm,
-// and a block whose largest score is too low needs no noise at all.
+// The kept token with the largest score + noise. A token whose bound on that is below the best so far needs no
+// logarithm, and a block whose largest score is too low needs no noise at all.
 int32_t draw_by_noise(const FilteredLogits& f, uint64_t seed, int32_t position) {
     const float max = f.scores[static_cast<size_t>(f.best)];
     int32_t winner = f.best;
@@ -117,7 +117,8 @@ void score_logits(const float* logits, int32_t vocab_size, const LogitRow& row, 
     score.finite = summary.finite;
     if (!summary.finite || (row.target < 0 && row.top_count <= 0)) return;
     add_sums(all, block_max, summary);
-    if (row.target >= 0) score.target_log_prob = row.target < vocab_size ? summary.log_prob(logits[row.target]) : kNever;
+    if (row.target >= 0)
+        score.target_log_prob = row.target < vocab_size ? summary.log_prob(logits[row.target]) : kNever;
     likeliest(all, block_max, summary, row.top_count, score.top);
 }
 
