@@ -15,7 +15,7 @@ def expand(template):
     """Every text of a template with (a|b) groups, those that a doubled alternative makes twice, twice."""
     parts = _GROUP.split(template)
     choices = [part.split("|") if index % 2 else [part] for index, part in enumerate(parts)]
-    return ["".join(combination) for combination in itertools.product(*choices)]
+    return ["".join(combination).strip() for combination in itertools.product(*choices)]
 
 
 def _expand_all(templates):
