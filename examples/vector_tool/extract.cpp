@@ -46,8 +46,8 @@ Model load(const ExtractSettings& settings) {
 Vector mean_difference(const Model& model, const std::vector<Pair>& pairs, const ExtractSettings& settings) {
     std::vector<steer_contrast_pair> views;
     for (const Pair& pair : pairs)
-        views.push_back({{view(pair.system), view(pair.prompt), view(pair.positive)},
-                         {view(pair.system), view(pair.prompt), view(pair.negative)}, pair.group_id});
+        views.push_back({{view(pair.system_positive), view(pair.prompt), view(pair.positive)},
+                         {view(pair.system_negative), view(pair.prompt), view(pair.negative)}, pair.group_id});
     steer_extract_options options;
     steer_extract_options_init(&options, sizeof options);
     options.layer_begin = settings.layer_begin;
@@ -64,7 +64,7 @@ Vector mean_difference(const Model& model, const std::vector<Pair>& pairs, const
     return Vector(vector);
 }
 
-Vector scaled(const Vector& vector, float norm) {
+Vector scaled(const Vector& vector, float norm) { // norm as steer_vector_combine has it
     const steer_vector* one = vector.get();
     const float weight = 1.0f;
     steer_vector* out = nullptr;
@@ -92,10 +92,11 @@ void print_report(const steer_vector* vector, size_t pair_count) {
 } // namespace
 
 void extract(const ExtractSettings& settings) {
-    const std::vector<Pair> pairs = read_pairs(settings.pairs, settings.split);
+    const std::vector<Pair> pairs = read_pairs(settings.pairs, settings.split, settings.by_system);
     const Model model = load(settings);
     Vector vector = mean_difference(model, pairs, settings);
-    if (settings.norm > 0.0f) vector = scaled(vector, settings.norm);
+    if (settings.relative > 0.0f) vector = scaled(vector, -settings.relative);
+    else if (settings.norm > 0.0f) vector = scaled(vector, settings.norm);
     steer_error error;
     check(steer_vector_save(vector.get(), settings.out.c_str(), STEER_FORMAT_NATIVE, &error), error);
     print_report(vector.get(), pairs.size());

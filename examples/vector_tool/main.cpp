@@ -26,7 +26,10 @@ void add_extract(CLI::App& app, ExtractSettings& settings, std::string& layers) 
                                                   {"last", STEER_POOL_LAST}};
     command->add_option("--pooling", settings.pooling, "which states of a text are averaged")
         ->transform(CLI::CheckedTransformer(poolings))->default_str("reply");
-    command->add_option("--norm", settings.norm, "scale every row to this length; default: the difference's own");
+    command->add_flag("--by-system", settings.by_system, "system_positive and system_negative make the difference");
+    CLI::Option* norm = command->add_option("--norm", settings.norm, "scale every row to this length; default: the difference's own");
+    command->add_option("--relative", settings.relative, "scale every row to this share of the stream's norm at its layer, so that "
+                                                         "the slider has handy numbers")->excludes(norm);
     command->add_option("--holdout", settings.holdout, "share of the groups kept for the report")->capture_default_str();
     command->add_option("--split", settings.split, "only lines whose \"split\" says this");
     command->add_option("--seed", settings.seed, "of the held-out groups")->capture_default_str();

@@ -21,7 +21,7 @@ std::string text(const nlohmann::json& object, const char* key, bool needed) {
 
 } // namespace
 
-std::vector<Pair> read_pairs(const std::string& path, const std::string& split) {
+std::vector<Pair> read_pairs(const std::string& path, const std::string& split, bool by_system) {
     std::ifstream file(path);
     if (!file) throw std::runtime_error(path + ": cannot be opened");
     std::vector<Pair> pairs;
@@ -33,8 +33,13 @@ std::vector<Pair> read_pairs(const std::string& path, const std::string& split) 
             const auto object = nlohmann::json::parse(line);
             if (!object.is_object()) throw std::runtime_error("must be an object");
             if (!split.empty() && text(object, "split", false) != split) continue;
-            Pair pair{text(object, "group", false), text(object, "system", false), text(object, "prompt", true),
-                      text(object, "positive", true), text(object, "negative", true)};
+            Pair pair;
+            pair.group = text(object, "group", false);
+            pair.prompt = text(object, "prompt", true);
+            pair.system_positive = text(object, by_system ? "system_positive" : "system", by_system);
+            pair.system_negative = text(object, by_system ? "system_negative" : "system", by_system);
+            pair.positive = text(object, "positive", true);
+            pair.negative = text(object, "negative", true);
             if (pair.group.empty()) pair.group = "line " + std::to_string(number);
             pair.group_id = groups.try_emplace(pair.group, groups.size() + 1).first->second;
             pairs.push_back(std::move(pair));

@@ -188,7 +188,7 @@ STEER_API void         steer_vector_options_init(steer_vector_options *o, size_t
 STEER_API steer_status steer_vector_create(const float *rows, size_t row_count, size_t hidden_size, const steer_vector_options *o, steer_vector **out, steer_error *err);
 STEER_API steer_status steer_vector_load(const char *path, const steer_vector_options *o, steer_vector **out, steer_error *err);
 STEER_API steer_status steer_vector_save(const steer_vector *v, const char *path, int32_t format, steer_error *err);
-STEER_API steer_status steer_vector_combine(const steer_vector *const *vs, const float *weights, size_t count, float norm, steer_vector **out, steer_error *err); /* norm > 0: each row scaled to it */
+STEER_API steer_status steer_vector_combine(const steer_vector *const *vs, const float *weights, size_t count, float norm, steer_vector **out, steer_error *err); /* norm > 0: each row gets this length; < 0: -norm times the stream's norm at its site; 0: as they sum */
 STEER_API void         steer_extract_options_init(steer_extract_options *o, size_t struct_size);
 STEER_API steer_status steer_vector_extract(steer_model *m, const steer_contrast_pair *pairs, size_t count, const steer_extract_options *o, steer_vector **out, steer_error *err);
 STEER_API steer_status steer_vector_calibrate(steer_model *m, const steer_vector *v, const steer_contrast_pair *pairs, size_t count, const steer_extract_options *o, steer_vector **out, steer_error *err);

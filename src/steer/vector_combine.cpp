@@ -37,14 +37,24 @@ void check_compatible(const Vector& a, const Vector& b) {
              to_hex(a.model_fingerprint), to_hex(b.model_fingerprint));
 }
 
-// The residual norm belongs to the model, not to the row: the first that knows it is taken. All else is new and
-// unknown.
+// The length that a combined row gets; 0: the sum's own.
+double wanted_length(float norm, const VectorRow& row, int32_t layer) {
+    if (norm >= 0.0f) return norm;
+    if (std::isnan(row.residual_norm))
+        fail(STEER_ERR_ARG, "combine: a norm below 0 is a share of the stream's norm, which layer {} does not tell", layer);
+    return -double{norm} * row.residual_norm;
+}
+
+// The residual norm belongs to the model, not to the row: the first that knows it is taken. A row that is another one,
+// longer or shorter, keeps what was measured along it; all else is new and unknown.
 VectorRow combine_row(const std::vector<Part>& parts, int32_t layer, int32_t rows, float norm, int32_t hidden_size) {
     std::vector<double> sum;
     VectorRow out;
     for (const Part& part : parts) {
         const VectorRow* row = part.vector->row(layer, rows);
         if (row == nullptr) continue;
+        if (parts.size() == 1 && part.weight > 0.0f) out = *row;
+        out.values.clear();
         sum.resize(static_cast<size_t>(hidden_size), 0.0);
         for (size_t i = 0; i < sum.size(); ++i) sum[i] += double{part.weight} * row->values[i];
         if (std::isnan(out.residual_norm)) out.residual_norm = row->residual_norm;
@@ -52,7 +62,8 @@ VectorRow combine_row(const std::vector<Part>& parts, int32_t layer, int32_t row
     double square = 0.0;
     for (const double value : sum) square += value * value;
     if (!sum.empty() && square == 0.0) fail(STEER_ERR_ARG, "combine: the rows of layer {} cancel each other", layer);
-    const double scale = norm > 0.0f && !sum.empty() ? norm / std::sqrt(square) : 1.0;
+    const double length = sum.empty() ? 0.0 : wanted_length(norm, out, layer);
+    const double scale = length > 0.0 ? length / std::sqrt(square) : 1.0;
     for (const double value : sum) {
         if (!(std::abs(value * scale) <= double{std::numeric_limits<float>::max()}))
             fail(STEER_ERR_ARG, "combine: the row of layer {} is too long for float32: lower the weights", layer);
@@ -78,7 +89,7 @@ std::string describe(const std::vector<Part>& parts) {
 VectorPtr combine_vectors(const std::vector<VectorPtr>& vectors, const std::vector<float>& weights, float norm) {
     if (vectors.size() != weights.size())
         fail(STEER_ERR_ARG, "combine: {} vectors, {} weights", vectors.size(), weights.size());
-    if (!std::isfinite(norm) || norm < 0.0f) fail(STEER_ERR_ARG, "combine: the norm is {}, 0 or more is needed", norm);
+    if (!std::isfinite(norm)) fail(STEER_ERR_ARG, "combine: the norm is {}, a finite number is needed", norm);
     const std::vector<Part> parts = choose_parts(vectors, weights);
     for (size_t i = 0; i < vectors.size(); ++i)
         for (size_t j = 0; j < i; ++j) check_compatible(*vectors[j], *vectors[i]);
@@ -101,7 +112,12 @@ VectorPtr combine_vectors(const std::vector<VectorPtr>& vectors, const std::vect
         draft.write.push_back(combine_row(parts, layer, STEER_ROWS_WRITE, norm, draft.hidden_size));
         if (second_set) draft.read.push_back(combine_row(parts, layer, STEER_ROWS_READ, norm, draft.hidden_size));
     }
-    draft.metadata["method"] = "combine";
+    if (parts.size() == 1 && parts[0].weight > 0.0f) { // the same vector, scaled
+        draft.metadata = first.metadata;
+        draft.best_begin = first.best_begin, draft.best_end = first.best_end, draft.gauge_layer = first.gauge_layer;
+    } else {
+        draft.metadata["method"] = "combine";
+    }
     draft.metadata["combined"] = describe(parts);
     return finish_vector(std::move(draft), "combine");
 }
