@@ -230,7 +230,8 @@ MeanDifferenceResult MeanDifference::finish(std::span<const float> residual_norm
         s.report(layer, result);
         if (!residual_norms.empty()) result.rows[layer].residual_norm = residual_norms[layer];
     }
-    const LayerBand band = recommend_band(result.separation, s.options.layer_begin, s.options.layer_count);
+    const LayerBand band = recommend_band(s.options.layer_begin, s.options.layer_begin + static_cast<int32_t>(result.separation.size()),
+                                           s.options.layer_count);
     result.best_begin = band.begin, result.best_end = band.end;
     result.gauge_layer = recommend_gauge_layer(result.separation, s.options.layer_begin, s.options.layer_count);
     result.train_pairs = s.train_pairs;
@@ -267,24 +268,10 @@ int32_t highest(std::span<const float> separation, int32_t layer_begin, Allowed 
 
 } // namespace
 
-LayerBand recommend_band(std::span<const float> separation, int32_t layer_begin, int32_t layer_count) {
-    const auto middle = [=](int32_t layer) {
-        return 3 * int64_t{layer} >= layer_count && 6 * int64_t{layer} <= 5 * int64_t{layer_count};
-    };
-    const auto any = [](int32_t) { return true; };
-    int32_t peak = highest(separation, layer_begin, middle);
-    const bool in_middle = peak >= 0;
-    if (!in_middle) peak = highest(separation, layer_begin, any);
-    if (peak < 0) return {-1, -1};
-    const float enough = 0.8f * separation[static_cast<size_t>(peak)];
-    const auto belongs = [&](int32_t i) { // NaN does not
-        return i >= 0 && i < static_cast<int32_t>(separation.size()) && (!in_middle || middle(layer_begin + i)) &&
-               separation[static_cast<size_t>(i)] >= enough;
-    };
-    LayerBand band{peak, peak + 1};
-    while (belongs(band.begin - 1)) --band.begin;
-    while (belongs(band.end)) ++band.end;
-    return {layer_begin + band.begin, layer_begin + band.end};
+LayerBand recommend_band(int32_t layer_begin, int32_t layer_end, int32_t layer_count) {
+    const int32_t begin = std::max(layer_begin, 3 * layer_count / 10);
+    const int32_t end = std::min(layer_end, (8 * layer_count + 9) / 10); // rounded up
+    return begin < end ? LayerBand{begin, end} : LayerBand{-1, -1};
 }
 
 int32_t recommend_gauge_layer(std::span<const float> separation, int32_t layer_begin, int32_t layer_count) {

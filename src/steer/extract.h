@@ -61,13 +61,15 @@ class MeanDifference {
 // Mann-Whitney: the share of (positive, negative) in which the positive is larger, ties half. NaN: one side is empty.
 double area_under_curve(std::span<const double> positive, std::span<const double> negative);
 
-// Layers to push at: among those between one third and five sixths of the model's depth (all, if there are none), the
-// run around the highest separation that stays above 0.8 of it. Layers outside answer a push with broken text (too
-// early) or hardly at all (too late). {-1, -1}: no separation known.
+// Layers to push at, of those that have rows: from 0.3 to 0.8 of the model's depth, the rule of thumb of those who steer by
+// hand. Where the voices separate best says where to read, not where to push; calibration measures the band itself.
+// {-1, -1}: no row lies there.
 struct LayerBand {
-    int32_t begin, end;
+    int32_t begin, end; // half open
 };
-LayerBand recommend_band(std::span<const float> separation, int32_t layer_begin, int32_t layer_count);
+LayerBand recommend_band(int32_t layer_begin, int32_t layer_end, int32_t layer_count);
+
+// Where to read: the highest separation in the last third of the depth, else anywhere. -1: none is known.
 int32_t recommend_gauge_layer(std::span<const float> separation, int32_t layer_begin, int32_t layer_count);
 
 } // namespace steer
