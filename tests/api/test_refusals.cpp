@@ -1,0 +1,125 @@
+// Options that cannot be had: features not built yet, numbers out of range. Each is refused by name, none is ignored.
+#define STEER_ENABLE_UNSTABLE
+#include "host.h"
+
+using namespace host;
+
+TEST_CASE("what is not built yet is refused by name") {
+    Model model = load();
+    Session session = create(model);
+    Vector vector = axis_vector(model, 0);
+    steer_injection_id id = 0;
+    const auto refuse_injection = [&](auto change, const char* words) {
+        steer_injection_options options;
+        steer_injection_options_init(&options, sizeof options);
+        options.vector = vector;
+        change(options);
+        FAILS(steer_injection_add(session, &options, &id, &err), STEER_ERR_UNSUPPORTED, words);
+    };
+    refuse_injection([](auto& o) { o.op = STEER_OP_INTERVAL; }, "INTERVAL");
+    refuse_injection([](auto& o) { o.unit = STEER_UNIT_RELATIVE; }, "steer_vector_calibrate");
+    refuse_injection([](auto& o) { o.unit = STEER_UNIT_GAPS; }, "steer_vector_calibrate");
+    refuse_injection([](auto& o) { o.hold_gauge = 1; }, "hold");
+    refuse_injection([](auto& o) { o.condition_count = 1; }, "conditions");
+    const auto refuse_gauge = [&](auto change, const char* words) {
+        steer_gauge_options options;
+        steer_gauge_options_init(&options, sizeof options);
+        options.vector = vector;
+        change(options);
+        FAILS(steer_gauge_add(session, &options, &id, &err), STEER_ERR_UNSUPPORTED, words);
+    };
+    refuse_gauge([](auto& o) { o.reading = STEER_READING_OWN_CORRECTED; }, "reading");
+    refuse_gauge([](auto& o) { o.reading = STEER_READING_TWIN; }, "TWIN");
+    refuse_gauge([](auto& o) { o.scale = STEER_SCALE_CALIBRATED; }, "CALIBRATED");
+    const auto refuse_generation = [&](auto change, const char* words) {
+        steer_generation_options options = plain_generation();
+        change(options);
+        FAILS(steer_session_set_generation(session, &options, &err), STEER_ERR_UNSUPPORTED, words);
+    };
+    refuse_generation([](auto& o) { o.constraint = STEER_CONSTRAINT_JSON; }, "constraint");
+    refuse_generation([](auto& o) { o.guard = STEER_GUARD_REPORT; }, "guard");
+    refuse_generation([](auto& o) { o.kl_budget = 1.0f; }, "kl_budget");
+    const auto refuse_load = [&](auto change, const char* words) {
+        steer_model_options options;
+        steer_model_options_init(&options, sizeof options);
+        change(options);
+        steer_model* out = nullptr;
+        FAILS(steer_model_load(folder().path().c_str(), &options, &out, &err), STEER_ERR_UNSUPPORTED, words);
+    };
+    refuse_load([](auto& o) { o.weights = STEER_WEIGHTS_INT8; }, "weights");
+    refuse_load([](auto& o) { o.residency = STEER_RESIDENCY_HOST; }, "HOST");
+    refuse_load([](auto& o) { o.flags = STEER_MODEL_ALLOW_CODE; }, "ALLOW_CODE");
+    refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "VERIFY");
+    refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
+    FAILS(steer_model_set_residency(model, STEER_RESIDENCY_HOST, nullptr, nullptr, &err), STEER_ERR_UNSUPPORTED, "HOST");
+    steer_session_options twin;
+    steer_session_options_init(&twin, sizeof twin);
+    twin.twin = 1;
+    steer_session* no_session = nullptr;
+    FAILS(steer_session_create(model, &twin, &no_session, &err), STEER_ERR_UNSUPPORTED, "twin");
+    steer_vector* no_vector = nullptr;
+    FAILS(steer_vector_calibrate(model, vector, nullptr, 0, nullptr, &no_vector, &err), STEER_ERR_UNSUPPORTED, "calibrate");
+    FAILS(steer_vector_save(vector, "/nowhere/x", STEER_FORMAT_GGUF, &err), STEER_ERR_UNSUPPORTED, "GGUF");
+    const steer_contrast_pair pair{};
+    steer_extract_options extract;
+    steer_extract_options_init(&extract, sizeof extract);
+    extract.method = STEER_METHOD_PROBE;
+    FAILS(steer_vector_extract(model, &pair, 1, &extract, &no_vector, &err), STEER_ERR_UNSUPPORTED, "probes");
+    steer_adapter* adapter = nullptr;
+    FAILS(steer_adapter_load(model, "x", &adapter, &err), STEER_ERR_UNSUPPORTED, "adapter");
+    FAILS(steer_session_observe(session, nullptr, 0, nullptr, nullptr, &err), STEER_ERR_UNSUPPORTED, "observe");
+}
+
+TEST_CASE("numbers out of range are refused by name") {
+    Model model = load(STEER_RESIDENCY_NONE);
+    Session session = create(model);
+    Vector vector = axis_vector(model, 0);
+    const auto refuse = [&](auto change, const char* words) {
+        steer_generation_options options = plain_generation();
+        change(options);
+        FAILS(steer_session_set_generation(session, &options, &err), STEER_ERR_ARG, words);
+    };
+    refuse([](auto& o) { o.temperature = -1.0f; }, "temperature");
+    refuse([](auto& o) { o.temperature = NAN; }, "temperature");
+    refuse([](auto& o) { o.top_p = 1.5f; }, "top_p");
+    refuse([](auto& o) { o.min_p = NAN; }, "min_p");
+    refuse([](auto& o) { o.top_k = -1; }, "top_k");
+    refuse([](auto& o) { o.repeat_penalty = 0.0f; }, "repeat_penalty");
+    refuse([](auto& o) { o.penalty_window = -2; }, "penalty_window");
+    refuse([](auto& o) { o.top_log_probs = 21; }, "top_log_probs");
+    refuse([](auto& o) { o.token_max = -1; }, "token_max");
+    refuse([](auto& o) { o.bias_count = 1; }, "biases");
+    refuse([](auto& o) { o.stop_text_count = 1; }, "stop_texts");
+    refuse([](auto& o) { o.constraint = 17; }, "constraint");
+    static const steer_logit_bias beyond{tiny::kVocabulary, 1.0f}, endless{1, INFINITY};
+    refuse([](auto& o) { o.biases = &beyond, o.bias_count = 1; }, "token");
+    refuse([](auto& o) { o.biases = &endless, o.bias_count = 1; }, "biases[0]");
+    const int32_t outside[] = {3, tiny::kVocabulary}, negative[] = {-1};
+    FAILS(steer_session_set_tokens(session, 0, outside, nullptr, 2, nullptr, &err), STEER_ERR_ARG, "index 1");
+    FAILS(steer_session_set_tokens(session, 0, negative, nullptr, 1, nullptr, &err), STEER_ERR_ARG, "token -1");
+    FAILS(steer_session_set_tokens(session, 5, negative, nullptr, 0, nullptr, &err), STEER_ERR_ARG, "position");
+    FAILS(steer_session_refresh(session, -3, &err), STEER_ERR_ARG, "position");
+    CHECK(info(session).turn == 0); // none of it began a turn
+    steer_injection_options options;
+    steer_injection_options_init(&options, sizeof options);
+    options.vector = vector;
+    options.strength = NAN;
+    steer_injection_id id = 0;
+    FAILS(steer_injection_add(session, &options, &id, &err), STEER_ERR_ARG, "strength");
+    options.strength = 1.0f;
+    options.layer_begin = 3;
+    FAILS(steer_injection_add(session, &options, &id, &err), STEER_ERR_ARG, "no row");
+    steer_session_options large;
+    steer_session_options_init(&large, sizeof large);
+    large.context_max = 100000;
+    steer_session* out = nullptr;
+    FAILS(steer_session_create(model, &large, &out, &err), STEER_ERR_ARG, "context_max");
+    large.context_max = 0;
+    large.gauge_max = 256;
+    FAILS(steer_session_create(model, &large, &out, &err), STEER_ERR_ARG, "gauge_max");
+    steer_model_options device;
+    steer_model_options_init(&device, sizeof device);
+    device.device = "gpu";
+    steer_model* no_model = nullptr;
+    FAILS(steer_model_load(folder().path().c_str(), &device, &no_model, &err), STEER_ERR_ARG, "device");
+}
