@@ -20,10 +20,10 @@ import unicodedata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COLUMNS, ROWS = 84, 24
-CHAT = [str(ROOT / "run"), "chat", "--strength", "0", "--seed", "7"]
+COLUMNS, ROWS = 84, 27
+CHAT = [str(ROOT / "build/release/bin/steer_chat"), "--strength", "0", "--seed", "7"]
 # What is typed, and after how many seconds of silence.
-TYPED = [(1.5, "こんにちは！週末は何するの？\r"), (1.5, "/strength 8\r"), (1.0, "週末は何するの？\r"), (2.0, "exit\r")]
+TYPED = [(1.5, "週末は何するの？\r"), (1.5, "/reset\r"), (1.0, "/strength 10\r"), (1.0, "週末は何するの？\r"), (1.5, "いいね！どうして好きなの？\r"), (2.0, "exit\r")]
 LONGEST_PAUSE = 1.2  # seconds between frames, as shown
 SHORTEST_FRAME = 0.1
 LAST_FRAME = 4.0
