@@ -3,6 +3,7 @@
 #include "decoder_source.h" // decoder.py as text, made by CMake
 
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 
 namespace steer {
 
@@ -60,13 +61,17 @@ Decoder::Decoder(const ModelConfig& config, const std::vector<BlockWeights>& blo
 
 Decoder::~Decoder() = default;
 
+// As written, in this thread alone: the profiling executor would fuse on the GPU from the third pass on, which changes bits
+// between the passes of one conversation and compiles anew for every shape.
 at::Tensor Decoder::forward(int32_t layer, const at::Tensor& x, const at::Tensor& cache, const PassTensors& pass) {
+    const jit::GraphOptimizerEnabledGuard as_written(false);
     return modules_->blocks[static_cast<size_t>(layer)]
         .forward({x, pass.cos, pass.sin, cache, pass.block_of, pass.offset_of, pass.row_blocks, pass.row_begin, pass.kv_len})
         .toTensor();
 }
 
 at::Tensor Decoder::norm(const at::Tensor& x, const at::Tensor& weight) {
+    const jit::GraphOptimizerEnabledGuard as_written(false);
     return modules_->blocks.front().get_method("norm")({x, weight}).toTensor();
 }
 

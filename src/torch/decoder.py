@@ -21,11 +21,11 @@ def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:  # x [T, heads,
 
 def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # q [Hq, t, D]; k, v [Hkv, n, D]: the t newest of n positions
     t, n = q.size(1), k.size(1)
-    if self.fused_attention:
+    if self.fused_attention and t > 1:  # for one token its threads cost more than they bring
         mask: Optional[Tensor] = None
-        if t > 1 and t < n:
+        if t < n:
             mask = torch.ones([t, n], dtype=11, device=q.device).tril(n - t)
-        return torch.scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), mask, 0.0, t > 1 and t == n,
+        return torch.scaled_dot_product_attention(q.unsqueeze(0), k.unsqueeze(0), v.unsqueeze(0), mask, 0.0, t == n,
                                                   scale=None, enable_gqa=True).squeeze(0)
     q = q.reshape(self.kv_head_count, -1, self.head_dim)                    # [Hkv, G t, D]
     scores = torch.matmul(q, k.transpose(1, 2)) * self.head_dim ** -0.5     # [Hkv, G t, n]

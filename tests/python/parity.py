@@ -42,7 +42,8 @@ class Outcome:
 
 
 class StateProbe:
-    def __init__(self, program, scratch):
+    def __init__(self, program, scratch, device="cpu"):
+        self.device = device
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.scratch = scratch / "state_probe.bin"
 
@@ -56,8 +57,8 @@ class StateProbe:
             raise RuntimeError(answer["error"])
         return answer
 
-    def open(self, folder, dtype=1, device="cpu"):
-        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": device})
+    def open(self, folder, dtype=1):
+        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": self.device})
         return self
 
     def begin(self, rows=1, length=256):

@@ -5,6 +5,7 @@ What the C door adds on top of it is in test_door_parity.py.
 
 import numpy as np
 import pytest
+import torch
 
 import checkpoints
 from checkpoints import SHAPES
@@ -13,9 +14,11 @@ from parity import ALL, PROMPT, REPLY, Row, StateProbe, run_hooked, worst
 TOLERANCE = 2e-5  # of float32, relative to the largest number of a vector; 3e-6 is what was seen
 
 
-@pytest.fixture(scope="module")
-def state_probe(probe, tmp_path_factory):
-    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"))
+@pytest.fixture(scope="module", params=["cpu", "cuda:0"])
+def state_probe(request, probe, tmp_path_factory):
+    if request.param != "cpu" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"), request.param)
     yield made
     made.close()
 
@@ -183,3 +186,17 @@ def test_half_precision_stays_near_float32(state_probe, checkpoint, dtype, toler
     away = np.linalg.norm(ours.after - theirs.after, axis=-1) / np.linalg.norm(theirs.after, axis=-1)
     assert away.max() < tolerance
     assert np.linalg.norm(ours.logits - theirs.logits) / np.linalg.norm(theirs.logits) < tolerance
+
+
+def test_bfloat16_stays_near_float32(state_probe, checkpoint):
+    """Eight bits of mantissa through every block: near, and not the same numbers by another name."""
+    random = np.random.default_rng(6)
+    layers = checkpoint.model.config.num_hidden_layers
+    directions = some_directions(random, checkpoint.model, 3)
+    row = Row(some_ids(random, 40), pushes=some_pushes(random, layers, directions), probes=every_probe(layers, directions))
+    [ours] = state_probe.open(checkpoint.folder, dtype=3).begin(1, 64).run([row], directions, states=True)
+    theirs = run_hooked(checkpoint.model, row, directions)
+    assert 1e-4 < worst(ours.after, theirs.after) < 0.1
+    wide = ours.logits.astype(np.float64), theirs.logits.astype(np.float64)
+    q, p = (np.exp(x - x.max(-1, keepdims=True)) / np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True) for x in wide)
+    assert np.median((p * np.log(p / q)).sum(-1)) < 0.02
