@@ -11,7 +11,9 @@ sys.path.insert(0, str(HERE))
 
 
 def newest(name):
-    built = [path for path in ROOT.glob(f"build/*/bin/{name}") if os.access(path, os.X_OK)]
+    """A program of the build, in the folder STEER_BIN names, else the newest in build/*/bin."""
+    folders = [pathlib.Path(os.environ["STEER_BIN"])] if "STEER_BIN" in os.environ else ROOT.glob("build/*/bin")
+    built = [folder / name for folder in folders if os.access(folder / name, os.X_OK)]
     return max(built, key=lambda path: path.stat().st_mtime, default=None)
 
 
