@@ -14,9 +14,9 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::vector<float> random_logits(size_t size, uint32_t seed, float scale = 2.0f) {
     std::mt19937 random(seed);
-    std::normal_distribution<float> normal(0.0f, scale);
+    std::normal_distribution<float> normal; // scaled by hand: a scale of 0 is no distribution
     std::vector<float> x(size);
-    for (float& value : x) value = normal(random);
+    for (float& value : x) value = normal(random) * scale;
     return x;
 }
 
