@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "find_files.h"
 #include "gauge_line.h"
@@ -54,12 +55,12 @@ const char* dtype_name(int32_t dtype) {
     }
 }
 
-std::string last_part(const std::string& path) {
-    const std::size_t end = path.find_last_not_of('/');
-    if (end == std::string::npos) return path;
-    const std::size_t begin = path.find_last_of('/', end);
-    return path.substr(begin == std::string::npos ? 0 : begin + 1,
-                       end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+// Of a path the folder's name; one that is only called "model" is named after the folder around it.
+std::string model_name(const std::string& path) {
+    std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();
+    const bool says_little = folder.filename() == "model" && folder.parent_path().has_filename();
+    return printable((says_little ? folder.parent_path() : folder).filename().string());
 }
 
 } // namespace
@@ -78,7 +79,7 @@ void ChatHost::load(Signals& signals) {
     if (model_path_.empty()) {
         throw std::runtime_error("the demo model is not here; name a Hugging Face folder with --model");
     }
-    LoadingBar bar(last_part(model_path_));
+    LoadingBar bar(model_name(model_path_));
     ModelSettings settings{model_path_, options_.device, options_.dtype, [&](float fraction) {
                                bar.show(fraction);
                                return !signals.interrupted();
@@ -141,8 +142,8 @@ void ChatHost::open_session() {
 std::vector<std::string> ChatHost::banner() const {
     const std::string place = info_.device < 0 ? "CPU" : "CUDA device " + std::to_string(info_.device);
     std::vector<std::string> lines;
-    lines.push_back("model    " + printable(last_part(model_path_)) + ", " + std::to_string(info_.layer_count) +
-                    " layers, " + dtype_name(info_.dtype) + " on " + place);
+    lines.push_back("model    " + model_name(model_path_) + ", " + std::to_string(info_.layer_count) + " layers, " +
+                    dtype_name(info_.dtype) + " on " + place);
     if (!persona_) {
         lines.push_back("persona  none");
         return lines;

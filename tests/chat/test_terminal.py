@@ -57,7 +57,7 @@ def test_one_value_is_shown_where_nothing_was_pushed_at_or_below_the_gauge(scrip
         t.until_text("You ›")
         t.type("x\n")
         t.until_idle(1)
-        assert "own" not in t.screen.text()
+        assert " own " not in t.screen.text()
         t.type("/strength 2\nx\n")
         t.until_idle(2)
         assert "mean own" in t.screen.text()
@@ -406,7 +406,7 @@ def test_messages_from_a_pipe_on_a_terminal(scripted, model, tmp_path):
 
 def test_a_long_load_shows_its_progress_and_ctrl_c_ends_it(scripted, model):
     with start(scripted, model, SCRIPT_LOAD_MS=4000) as t:
-        t.until_text("loading model")
+        t.until_text("loading ")
         t.until_text("%")
         t.type("\x03")
         assert t.end() == 130
