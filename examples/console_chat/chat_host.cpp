@@ -80,7 +80,7 @@ void ChatHost::load(Signals& signals) {
         throw std::runtime_error("the demo model is not here; name a Hugging Face folder with --model");
     }
     LoadingBar bar(model_name(model_path_));
-    ModelSettings settings{model_path_, options_.device, options_.dtype, [&](float fraction) {
+    ModelSettings settings{model_path_, options_.device, options_.dtype, options_.allow_code, [&](float fraction) {
                                bar.show(fraction);
                                return !signals.interrupted();
                            }};

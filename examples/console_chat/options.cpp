@@ -43,6 +43,7 @@ void describe(CLI::App& app, Options& o) {
                 [&](const std::string& text) { o.device = parse_device(text, "--device"); });
     text_option(app, "--dtype", "auto, float32, bfloat16 or float16 [auto]", "TYPE",
                 [&](const std::string& text) { o.dtype = parse_dtype(text, "--dtype"); });
+    app.add_flag("--allow-code", o.allow_code, "the model folder may hold TorchScript, which is code");
     text_option(app, "--temperature", "0 always takes the likeliest token [0.7]", "NUMBER",
                 [&](const std::string& text) { o.temperature = parse_number_in(text, "--temperature", 0, 100); });
     text_option(app, "--top-p", "share of the probability that is sampled from [0.9]", "NUMBER",

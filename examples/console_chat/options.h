@@ -29,6 +29,7 @@ struct Options {
     std::string config;
     std::string device; // empty: the library chooses
     int32_t dtype = STEER_DTYPE_AUTO;
+    bool allow_code = false;
     float temperature = 0.7f, top_p = 0.9f;
     uint64_t seed = 0; // 0: a fresh one
     std::optional<std::string> system;

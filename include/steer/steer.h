@@ -84,7 +84,7 @@ enum { STEER_DTYPE_AUTO = 0, STEER_DTYPE_F32 = 1, STEER_DTYPE_F16 = 2, STEER_DTY
 enum { STEER_WEIGHTS_AS_STORED = 0, STEER_WEIGHTS_INT8 = 1, STEER_WEIGHTS_INT4 = 2, STEER_WEIGHTS_NF4 = 3 };
 enum { STEER_RESIDENCY_NONE = 0, STEER_RESIDENCY_HOST = 1, STEER_RESIDENCY_DEVICE = 2 };
 enum { STEER_PRIORITY_NORMAL = 0, STEER_PRIORITY_LOW = 1 };                         /* low: yield the GPU to a renderer */
-enum { STEER_MODEL_VERIFY = 1u << 0, STEER_MODEL_ALLOW_CODE = 1u << 1 };            /* hash every file; TorchScript archives are code */
+enum { STEER_MODEL_VERIFY = 1u << 0, STEER_MODEL_ALLOW_CODE = 1u << 1 };            /* hold every file against the manifest of an export; archives are code: only from those you trust */
 typedef struct steer_model_options {
     uint32_t struct_size;
     int32_t  dtype;                                /* of the arithmetic */
@@ -114,6 +114,11 @@ STEER_API steer_status steer_model_get_text(const steer_model *m, int32_t what, 
 /* Moves the weights. HOST parks weights and caches in main memory; NONE drops both, tokens stay and are recomputed.
  * Waits for the running call; until DEVICE again a step is STEER_ERR_STATE. Conversations and controls survive. */
 STEER_API steer_status steer_model_set_residency(steer_model *m, int32_t residency, steer_progress_fn fn, void *user, steer_error *err);
+/* Writes the model to a new or empty folder (or to its own, which then gains two files): the decoder as a TorchScript archive,
+ * code only; the model's files, linked where the file system can, else copied; and a manifest with the SHA-256 of each. Loading
+ * that takes STEER_MODEL_ALLOW_CODE and reads every file once more, to hold it against the manifest before any code is looked
+ * at. Needs no weights in memory. */
+STEER_API steer_status steer_model_export(const steer_model *m, const char *folder, steer_progress_fn fn, void *user, steer_error *err);
 
 /* ---- 6. text: tokens and chat ---------------------------------------------- */
 enum { STEER_TEXT_SPECIAL = 1u << 0 };             /* encode: control tokens are read; decode: they are written */
@@ -352,7 +357,9 @@ STEER_API steer_status steer_session_generate(steer_session *s, steer_step_fn fn
 STEER_API void         steer_session_cancel(steer_session *s, uint32_t turn);       /* [any], also in a signal handler; ends that turn and no later one; 0: the present one */
 
 /* ---- 12. saved state: the conversation; controls are the host's to set up again ----------- */
-enum { STEER_STATE_CACHE = 1u << 0 };              /* with the cache: bit-equal and large; without: a few bytes a token, recomputed */
+/* With the cache: bit-equal and large (cache_bytes_per_token each), for the same dtype; saving and loading it needs the
+ * weights (residency HOST or DEVICE), loading it else is STEER_ERR_STATE. Without: a few bytes a token, recomputed. */
+enum { STEER_STATE_CACHE = 1u << 0 };
 STEER_API steer_status steer_session_state_save(const steer_session *s, uint32_t flags, void *buf, size_t cap, size_t *size, steer_error *err);
 STEER_API steer_status steer_session_state_load(steer_session *s, const void *buf, size_t size, steer_error *err); /* all or nothing */
 

@@ -14,13 +14,6 @@ steer_model_options default_options() {
     return options;
 }
 
-int32_t check_residency(int32_t residency) {
-    check_enum(residency, STEER_RESIDENCY_DEVICE, "residency");
-    if (residency == STEER_RESIDENCY_HOST)
-        not_built("residency HOST", "not built yet: NONE and DEVICE are there");
-    return residency;
-}
-
 std::string read_device(const char* device) {
     if (device == nullptr) return {};
     const std::string_view text(device);
@@ -37,11 +30,7 @@ BackendOptions read_backend_options(const steer_model_options& options) {
     check_enum(options.priority, STEER_PRIORITY_LOW, "priority");
     if (check_enum(options.weights, STEER_WEIGHTS_NF4, "weights") != STEER_WEIGHTS_AS_STORED)
         not_built("weights", "quantised weights are not built yet: AS_STORED is there");
-    if ((options.flags & STEER_MODEL_VERIFY) != 0)
-        not_built("STEER_MODEL_VERIFY", "needs the sums of an exported model, which are not built yet");
-    if ((options.flags & STEER_MODEL_ALLOW_CODE) != 0)
-        not_built("STEER_MODEL_ALLOW_CODE", "TorchScript archives are not read yet: load a Hugging Face folder");
-    check_flags(options.flags, 0, "flags");
+    check_flags(options.flags, STEER_MODEL_VERIFY | STEER_MODEL_ALLOW_CODE, "flags");
     return {read_device(options.device), options.dtype, options.weights, options.priority, options.device_memory_max};
 }
 
@@ -58,10 +47,12 @@ steer_status steer_model_load(const char* path, const steer_model_options* o, st
         clear_out(out, "out");
         const std::string folder = read_text(path, "path");
         const steer_model_options options = read_options(o, default_options(), "steer_model_options");
-        const int32_t residency = check_residency(options.residency);
-        auto model = std::make_shared<Model>(folder, read_backend_options(options));
+        const int32_t residency = check_enum(options.residency, STEER_RESIDENCY_DEVICE, "residency");
+        const bool allow_code = (options.flags & STEER_MODEL_ALLOW_CODE) != 0;
+        auto model = std::make_shared<Model>(folder, read_backend_options(options), allow_code);
         const Progress progress = to_progress(options.progress_fn, options.progress_user, [] { return true; });
-        if (residency == STEER_RESIDENCY_DEVICE) model->set_residency(residency, progress);
+        if ((options.flags & STEER_MODEL_VERIFY) != 0) model->verify(progress);
+        if (residency != STEER_RESIDENCY_NONE) model->set_residency(residency, progress);
         *out = to_handle(std::move(model));
     });
 }
@@ -114,8 +105,15 @@ steer_status steer_model_set_residency(steer_model* m, int32_t residency, steer_
                                        steer_error* err) {
     return guard(err, [&] {
         const PinnedModel model(m, "model");
-        check_residency(residency);
+        check_enum(residency, STEER_RESIDENCY_DEVICE, "residency");
         model->set_residency(residency, to_progress(fn, user, [&] { return model.alive(); }));
+    });
+}
+
+steer_status steer_model_export(const steer_model* m, const char* folder, steer_progress_fn fn, void* user, steer_error* err) {
+    return guard(err, [&] {
+        const PinnedModel model(m, "model");
+        model->export_to(read_text(folder, "folder"), to_progress(fn, user, [&] { return model.alive(); }));
     });
 }
 

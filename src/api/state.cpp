@@ -13,11 +13,10 @@ steer_status steer_session_state_save(const steer_session* s, uint32_t flags, vo
     return guard(err, [&] {
         const Buffer buffer(cap, size, "size");
         const PinnedSession session(s, "session");
-        if ((flags & STEER_STATE_CACHE) != 0)
-            not_built("STEER_STATE_CACHE", "not built yet: without it the cache is computed again");
-        check_flags(flags, 0, "flags");
-        const std::string state = session->save_state();
-        if (buffer.fits(state.size(), buf)) std::copy(state.begin(), state.end(), static_cast<char*>(buf));
+        check_flags(flags, STEER_STATE_CACHE, "flags");
+        session->save_state((flags & STEER_STATE_CACHE) != 0, [&](size_t needed) {
+            return buffer.fits(needed, buf) ? static_cast<char*>(buf) : nullptr;
+        });
     });
 }
 

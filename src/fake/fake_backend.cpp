@@ -6,12 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace steer {
 namespace {
 
-enum Place : uint64_t { kTokenPlace = 1, kPositionPlace, kWeightPlace, kKeyPlace, kHeadPlace };
+enum HashPlace : uint64_t { kTokenPlace = 1, kPositionPlace, kWeightPlace, kKeyPlace, kHeadPlace };
 
 uint64_t hash(uint64_t place, uint64_t a, uint64_t b) {
     uint64_t h = place * 0x9e3779b97f4a7c15u ^ a * 0xc2b2ae3d27d4eb4fu ^ (b + 1) * 0x165667b19e3779f9u;
@@ -22,14 +23,14 @@ uint64_t hash(uint64_t place, uint64_t a, uint64_t b) {
 
 // +1 or -1 for each component of a vector that a place and a number name.
 struct Signs {
-    Signs(Place place, uint64_t number) : place_(place), number_(number) {}
+    Signs(HashPlace place, uint64_t number) : place_(place), number_(number) {}
     float operator[](size_t i) {
         if (i % 64 == 0) bits_ = hash(place_, number_, i / 64);
         return bits_ >> (i % 64) & 1 ? 1.0f : -1.0f; // asked for in order, from 0
     }
 
   private:
-    Place place_;
+    HashPlace place_;
     uint64_t number_, bits_ = 0;
 };
 
@@ -63,9 +64,11 @@ FakeBackend::FakeBackend(const ModelConfig& config, const BackendOptions& option
              layers_, hidden_);
 }
 
+std::string FakeBackend::decoder_archive() const { return "the fake backend's decoder is no TorchScript"; }
+
 int32_t FakeBackend::dtype() const { return STEER_DTYPE_F32; }
 
-void FakeBackend::load(const Progress& progress) {
+void FakeBackend::load(Place place, const Progress& progress) {
     std::vector<float> weights(layers_ * 2 * hidden_ * hidden_);
     const float scale = 1.0f / std::sqrt(static_cast<float>(hidden_));
     for (size_t row = 0; row < layers_ * 2 * hidden_; row++) {
@@ -77,6 +80,13 @@ void FakeBackend::load(const Progress& progress) {
     }
     if (progress && !progress(1.0f)) fail(STEER_ERR_CANCELLED, "loading was stopped by the progress callback");
     weights_ = std::move(weights);
+    place_ = place;
+}
+
+// Its device is main memory: only where it says it is changes.
+void FakeBackend::move(Place place, const Progress& progress) {
+    if (progress && !progress(1.0f)) fail(STEER_ERR_CANCELLED, "moving was stopped by the progress callback");
+    place_ = place;
 }
 
 BackendMemory FakeBackend::memory() const {
@@ -101,8 +111,26 @@ void FakeBackend::copy_block(BlockId from, BlockId to) {
     blocks_.at(static_cast<size_t>(to)) = blocks_.at(static_cast<size_t>(from));
 }
 
+void FakeBackend::read_block(BlockId block, int32_t position_count, void* bytes) {
+    std::vector<float> values = blocks_.at(static_cast<size_t>(block)); // [layers * 2][kBlockSize][hidden]
+    for (size_t part = 0; part < layers_ * 2; part++) {
+        const auto begin = values.begin() + static_cast<ptrdiff_t>(part * kBlockSize * hidden_);
+        std::fill(begin + static_cast<ptrdiff_t>(static_cast<size_t>(position_count) * hidden_),
+                  begin + static_cast<ptrdiff_t>(kBlockSize * hidden_), 0.0f);
+    }
+    std::memcpy(bytes, values.data(), values.size() * sizeof(float));
+}
+
+void FakeBackend::write_block(BlockId block, const void* bytes) {
+    std::vector<float>& values = blocks_.at(static_cast<size_t>(block));
+    std::memcpy(values.data(), bytes, values.size() * sizeof(float));
+}
+
+std::string FakeBackend::cache_format() const { return fmt::format("fake float32 [{}, 2, {}, {}]", layers_, kBlockSize, hidden_); }
+
 Ticket FakeBackend::submit(const Batch& batch) {
     if (batch.observer != nullptr) fail(STEER_ERR_UNSUPPORTED, "the fake backend has no observers");
+    if (place_ != Place::device) fail(STEER_ERR_INTERNAL, "a pass was submitted to a parked model");
     Results results;
     results.cancelled = !compute(batch, results);
     done_.push_back(std::move(results));
@@ -144,7 +172,7 @@ bool FakeBackend::compute_token(const Batch& batch, Row& row, int32_t token) {
     std::fill(row.pushed.begin(), row.pushed.end(), 0.0f);
     visit(batch, row, -1, token);
     for (size_t layer = 0; layer < layers_; layer++) {
-        if (batch.cancelled != nullptr && batch.cancelled->load()) return false;
+        if (batch.is_cancelled()) return false;
         decode_layer(static_cast<int32_t>(layer), position, row.batch_row);
         visit(batch, row, static_cast<int32_t>(layer), token);
     }

@@ -15,12 +15,17 @@ class FakeBackend : public Backend {
   public:
     FakeBackend(const ModelConfig& config, const BackendOptions& options);
 
-    void load(const Progress& progress) override;
+    void load(Place place, const Progress& progress) override;
+    void move(Place place, const Progress& progress) override;
     BackendMemory memory() const override;
     int32_t device() const override { return -1; }
     int32_t dtype() const override;
+    std::string decoder_archive() const override;
     void reserve_blocks(int32_t count) override;
     void copy_block(BlockId from, BlockId to) override;
+    void read_block(BlockId block, int32_t position_count, void* bytes) override;
+    void write_block(BlockId block, const void* bytes) override;
+    std::string cache_format() const override;
     Ticket submit(const Batch& batch) override;
     void wait(Ticket ticket, Results& results) override;
 
@@ -38,6 +43,7 @@ class FakeBackend : public Backend {
 
     size_t hidden_, layers_, vocab_;
     uint64_t memory_max_;
+    Place place_ = Place::device;
     std::vector<float> weights_;             // [layers][2][hidden][hidden]
     std::vector<std::vector<float>> blocks_; // each [layers][key, value][kBlockSize][hidden]
     std::vector<float> x_, unit_, scores_, mixed_;

@@ -189,9 +189,13 @@ void flush_folder_of(const std::string& path) {
 } // namespace
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {
+    write_file_atomically(path, [&](const WritePiece& write) { write(bytes); });
+}
+
+void write_file_atomically(const std::string& path, const std::function<void(const WritePiece& write)>& produce) {
     check_path(path);
     TemporaryFile temporary(path);
-    temporary.write(bytes);
+    produce([&](std::string_view bytes) { temporary.write(bytes); });
     temporary.move_into_place();
     flush_folder_of(path);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,9 @@ bool file_exists(const std::string& path); // and is a regular file
 // A temporary file beside it, flushed to disk, then renamed over path: at every moment path is absent, the old file or
 // the whole new one. Permissions 0644 as masked by the process.
 void write_file_atomically(const std::string& path, std::string_view bytes);
+// The same piece by piece: produce calls write as often as it likes.
+using WritePiece = std::function<void(std::string_view bytes)>;
+void write_file_atomically(const std::string& path, const std::function<void(const WritePiece& write)>& produce);
 
 // One name inside a folder, as a shard list or an adapter may give it: [A-Za-z0-9._-]+, at most 255, not "." or "..".
 bool is_bare_filename(std::string_view name);

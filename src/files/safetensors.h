@@ -30,6 +30,7 @@ class SafetensorsFile {
     explicit SafetensorsFile(ByteSource source); // memory stays the caller's
 
     const std::string& name() const { return source_.name(); }          // the path
+    const ByteSource& source() const { return source_; }                // the whole file
     const std::vector<TensorInfo>& tensors() const { return tensors_; } // by position in the file
     const TensorInfo* find(std::string_view name) const;                // nullptr: not there
     const TextMap& metadata() const { return metadata_; }

@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4). For fingerprints and manifests; a few hundred MB/s without special instructions.
+// SHA-256 (FIPS 180-4). For fingerprints and manifests; with the CPU's own instructions where it has them.
 #pragma once
 
 #include <array>
@@ -16,8 +16,6 @@ class Sha256 {
     Digest finish(); // once; the object is used up
 
   private:
-    void block(const uint8_t* bytes);
-
     std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     std::array<uint8_t, 64> pending_{};

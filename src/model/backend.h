@@ -63,7 +63,9 @@ struct Batch {
     std::span<const Capture> captures;
     float* logits = nullptr;                  // not NULL: [logit_rows, vocab size] is written too
     const Observer* observer = nullptr;
-    const std::atomic<bool>* cancelled = nullptr; // looked at between layers; NULL: never
+    std::span<const std::atomic<bool>* const> cancelled; // looked at between layers: all set, the pass is left; empty: never
+
+    bool is_cancelled() const;
 };
 
 struct Score { // of one LogitRow
@@ -96,27 +98,45 @@ struct BackendOptions {
 using Progress = std::function<bool(float fraction)>; // false: stop
 using Ticket = uint64_t;
 
+enum class Place { device, host }; // host: parked in main memory, no pass can run
+
 // One model on one device. Calls come from one thread at a time (run/step_queue sees to that). Throws steer::Error only;
 // after any but STEER_ERR_DEVICE_LOST it can be used again.
 class Backend {
   public:
     virtual ~Backend() = default;
 
-    // Reads the weights and makes the modules.
-    virtual void load(const Progress& progress) = 0;
+    // Reads the weights to where they are wanted and makes the modules.
+    virtual void load(Place place, const Progress& progress) = 0;
+    // Moves weights and cache. A move that fails or is stopped leaves all where it was.
+    virtual void move(Place place, const Progress& progress) = 0;
 
     virtual BackendMemory memory() const = 0; // sizes are known before load
     virtual int32_t device() const = 0;       // CUDA index, -1: CPU
     virtual int32_t dtype() const = 0;        // STEER_DTYPE_* in use
 
+    // Its own decoder as a TorchScript archive: code, no weights. Before load too.
+    virtual std::string decoder_archive() const = 0;
+
     // Blocks 0 .. count-1 can be used from now on; those in use keep their contents. Never shrinks.
     virtual void reserve_blocks(int32_t count) = 0;
     virtual void copy_block(BlockId from, BlockId to) = 0;
+    // A block as bytes, cache_bytes_per_token * kBlockSize of them, parked or not. Of what is read, positions from
+    // position_count on are zero: they may be another conversation's. Blocks of equal formats can be exchanged.
+    virtual void read_block(BlockId block, int32_t position_count, void* bytes) = 0;
+    virtual void write_block(BlockId block, const void* bytes) = 0;
+    virtual std::string cache_format() const = 0;
 
     // Starts a pass; its spans must live until wait. wait gives back what submit's ticket stands for, in order.
     virtual Ticket submit(const Batch& batch) = 0;
     virtual void wait(Ticket ticket, Results& results) = 0;
 };
+
+inline bool Batch::is_cancelled() const {
+    for (const std::atomic<bool>* row : cancelled)
+        if (!row->load(std::memory_order_relaxed)) return false;
+    return !cancelled.empty();
+}
 
 // Opens a backend for a package: nothing is read yet. In libsteer this finds, checks and loads libsteer_torch from beside
 // it; steer_fake has its own.

@@ -14,15 +14,48 @@ namespace {
 
 constexpr uint64_t kSmallFileMax = 64u << 20;
 
-std::string read_if_there(const std::string& path) {
-    return file_exists(path) ? read_file(path, kSmallFileMax) : std::string();
-}
+// The small files of the folder, each held against the manifest where there is one.
+class Folder {
+  public:
+    explicit Folder(Package& package) : package_(package) {
+        if (!file_exists(path(kManifestFile))) return;
+        package.manifest = parse_manifest(read_file(path(kManifestFile), kSmallFileMax), path(kManifestFile));
+    }
+
+    std::string path(std::string_view name) const { return join_path(package_.folder, name); }
+
+    // With a manifest a file is there exactly if it is listed: one that was added since would change what the model is.
+    bool has(const std::string& name) const {
+        const bool there = file_exists(path(name));
+        if (!package_.manifest) return there;
+        const bool listed = package_.manifest->files.contains(name);
+        if (there && !listed) fail(STEER_ERR_FORMAT, "{}: it is not listed in {}: remove it or export again", path(name), kManifestFile);
+        if (listed && !there) fail(STEER_ERR_FORMAT, "{}: {} lists it, but it is missing", path(name), kManifestFile);
+        return there;
+    }
+
+    std::string read(const std::string& name) {
+        std::string text = read_file(path(name), kSmallFileMax);
+        package_.small_files.push_back(name);
+        if (package_.manifest) {
+            if (!has(name)) return text;
+            const ByteSource source(text, path(name));
+            check_entry(package_.manifest->files.at(name), hash_source(source, [](uint64_t) {}), path(name));
+        }
+        return text;
+    }
+
+    std::string read_if_there(const std::string& name) { return has(name) ? read(name) : std::string(); }
+
+  private:
+    Package& package_;
+};
 
 // tokenizer_config.json holds it as a text, or as a list of named ones of which "default" is meant.
-std::string find_chat_template(const std::string& folder, const std::string& tokenizer_config) {
-    const std::string own = read_if_there(join_path(folder, "chat_template.jinja"));
+std::string find_chat_template(Folder& folder, const std::string& tokenizer_config) {
+    const std::string own = folder.read_if_there("chat_template.jinja");
     if (!own.empty() || tokenizer_config.empty()) return own;
-    const std::string name = join_path(folder, "tokenizer_config.json");
+    const std::string name = folder.path("tokenizer_config.json");
     const Json config = parse_json(tokenizer_config, name);
     const Json* found = find_field(config, "chat_template");
     if (found == nullptr || found->is_null()) return {};
@@ -33,14 +66,14 @@ std::string find_chat_template(const std::string& folder, const std::string& tok
 }
 
 // The names of the safetensors files: one, or the shards of an index.
-std::vector<std::string> weight_files(const std::string& folder) {
-    const std::string index = join_path(folder, "model.safetensors.index.json");
-    if (!file_exists(index)) {
-        if (!file_exists(join_path(folder, "model.safetensors")))
-            fail(STEER_ERR_IO, "{}: neither model.safetensors nor model.safetensors.index.json is there", folder);
+std::vector<std::string> weight_files(Folder& folder) {
+    const std::string index_name = "model.safetensors.index.json", index = folder.path(index_name);
+    if (!folder.has(index_name)) {
+        if (!folder.has("model.safetensors"))
+            fail(STEER_ERR_IO, "{}: neither model.safetensors nor {} is there", folder.path(""), index_name);
         return {"model.safetensors"};
     }
-    const Json json = parse_json(read_file(index, kSmallFileMax), index);
+    const Json json = parse_json(folder.read(index_name), index);
     std::set<std::string> names;
     for (const auto& [weight, file] : get_object(json, "weight_map", index).items()) {
         if (!file.is_string() || !is_bare_filename(file.get<std::string>()))
@@ -109,18 +142,24 @@ const WeightLocation& Package::weight(const std::string& name) const {
     return found->second;
 }
 
-std::shared_ptr<const Package> open_package(const std::string& folder) {
+std::shared_ptr<const Package> open_package(const std::string& path, bool allow_code) {
     auto package = std::make_shared<Package>();
-    package->folder = folder;
-    const auto path = [&](const char* name) { return join_path(folder, name); };
-    package->config_text = read_file(path("config.json"), kSmallFileMax);
-    package->config = parse_model_config(package->config_text, path("config.json"));
-    package->generation_config_text = read_if_there(path("generation_config.json"));
-    package->tokenizer_text = read_file(path("tokenizer.json"), kSmallFileMax);
-    package->tokenizer_config_text = read_if_there(path("tokenizer_config.json"));
+    package->folder = path;
+    Folder folder(*package);
+    if (folder.has(kDecoderArchive) && !allow_code)
+        fail(STEER_ERR_ARG, "{}: holds TorchScript, which is code: load it with STEER_MODEL_ALLOW_CODE if you trust who made it",
+             folder.path(kDecoderArchive));
+    package->config_text = folder.read("config.json");
+    package->config = parse_model_config(package->config_text, folder.path("config.json"));
+    package->generation_config_text = folder.read_if_there("generation_config.json");
+    package->tokenizer_text = folder.read("tokenizer.json");
+    package->tokenizer_config_text = folder.read_if_there("tokenizer_config.json");
     package->chat_template = find_chat_template(folder, package->tokenizer_config_text);
+    if (folder.has(kDecoderArchive)) package->decoder_archive = folder.read(kDecoderArchive);
+    if (folder.has(kDecoderArchive) && package->decoder_archive.empty())
+        fail(STEER_ERR_FORMAT, "{}: is empty; remove it to use the library's own decoder", folder.path(kDecoderArchive));
     for (const std::string& name : weight_files(folder))
-        package->files.push_back(SafetensorsFile::open(join_path(folder, name)));
+        if (!package->manifest || folder.has(name)) package->files.push_back(SafetensorsFile::open(folder.path(name)));
     index_weights(*package);
     // A small checkpoint may leave its head out without saying that it is the embedding.
     if (!package->weights.contains("lm_head.weight")) package->config.tied_head = true;

@@ -4,10 +4,12 @@
 #include "files/file.h"
 #include "files/safetensors.h"
 #include "model/config.h"
+#include "model/manifest.h"
 
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -36,13 +38,28 @@ struct Package {
     std::deque<SafetensorsFile> files; // their addresses stay
     std::unordered_map<std::string, WeightLocation> weights; // by name as in the checkpoint
     Dtype stored_dtype{}; // of the embedding
+    std::string decoder_archive;          // TorchScript, which is code; empty: the backend's own decoder
+    std::optional<Manifest> manifest;     // of an exported folder
+    std::vector<std::string> small_files; // names of what was read whole
 
     const WeightLocation& weight(const std::string& name) const; // STEER_ERR_FORMAT where it is missing
 };
 
-// Reads the small files of a Hugging Face folder and the headers of its safetensors, checks names, shapes and dtypes of
-// every weight against the config. Weights themselves are not read.
-std::shared_ptr<const Package> open_package(const std::string& folder);
+constexpr const char* kDecoderArchive = "decoder.pt";
+
+// Reads the small files of a Hugging Face folder, or of an exported one, and the headers of its safetensors, checks names,
+// shapes and dtypes of every weight against the config. Weights themselves are not read. In an exported folder each file
+// must be the one of the manifest; one that holds code is refused unless allow_code.
+std::shared_ptr<const Package> open_package(const std::string& folder, bool allow_code = false);
+
+// Holds the weight files against the manifest, which must be there. Takes reading all of them.
+void verify_weights(const Package& package, const std::function<void(float fraction)>& told);
+
+// Writes an exported folder: the decoder's code, the package's files (linked where the file system can, else copied), last
+// the manifest. folder is made where it is missing; else it must be empty, or the package's own, which then gets code and
+// manifest.
+void export_package(const Package& package, const Digest& fingerprint, std::string_view decoder_archive,
+                    const std::string& folder, const std::function<void(float fraction)>& told);
 
 // Ties vectors and states to a model. SHA-256 over the config's numbers, every weight's name, dtype, shape and some of its
 // bytes at places that its shape fixes, and the tokenizer's own fingerprint: a few hundred KB are read, however large the

@@ -25,22 +25,26 @@ ModelMemory estimate_memory(const Package& package, const BackendOptions& option
     return {options.dtype, STEER_RESIDENCY_NONE, device, elements * element, kv * element, 0, 0};
 }
 
-ModelMemory measure(const Backend& backend) {
+ModelMemory measure(const Backend& backend, int32_t residency) {
     const BackendMemory now = backend.memory();
-    return {backend.dtype(), STEER_RESIDENCY_DEVICE, backend.device(), now.weight_bytes, now.cache_bytes_per_token,
-            now.used, now.free};
+    return {backend.dtype(), residency, backend.device(), now.weight_bytes, now.cache_bytes_per_token, now.used, now.free};
 }
 
 } // namespace
 
-Model::Model(const std::string& folder, const BackendOptions& options)
+Model::Model(const std::string& folder, const BackendOptions& options, bool allow_code)
     : options_(options),
-      package_(open_package(folder)),
+      package_(open_package(folder, allow_code)),
       tokenizer_(load_bpe_tokenizer(package_->tokenizer_text, join_path(folder, "tokenizer.json"))),
       fingerprint_(steer::fingerprint(*package_, tokenizer_->fingerprint())),
       generation_(model_generation(*package_)),
       memory_(estimate_memory(*package_, options)),
       queue_([this](std::span<PassRow* const> rows) { compute(rows); }) {
+    if (package_->manifest && package_->manifest->fingerprint != fingerprint_)
+        fail(STEER_ERR_MISMATCH, "{}: its fingerprint is {}, {} says {}", folder, to_hex(fingerprint_), kManifestFile,
+             to_hex(package_->manifest->fingerprint));
+    if (!package_->decoder_archive.empty() && !package_->manifest)
+        log(STEER_LOG_WARN, "{}: {} is code that no {} vouches for", folder, kDecoderArchive, kManifestFile);
     try {
         chat_template_ = ChatTemplate::of_model(package_->chat_template, package_->tokenizer_config_text,
                                                 join_path(folder, "chat template"));
@@ -61,14 +65,16 @@ int32_t Model::real_vocab_size() const { return std::min(tokenizer_->size(), con
 
 void Model::set_residency(int32_t residency, const Progress& progress) {
     queue_.alone([&] {
-        if (residency == STEER_RESIDENCY_NONE) close();
-        else if (!backend_) open(progress);
+        if (residency == STEER_RESIDENCY_NONE) return close();
+        const Place place = residency == STEER_RESIDENCY_HOST ? Place::host : Place::device;
+        if (!backend_) open(place, progress);
+        else move(place, progress);
     });
 }
 
-void Model::open(const Progress& progress) {
+void Model::open(Place place, const Progress& progress) {
     if (opened_before_) { // the files may have changed since
-        auto package = open_package(package_->folder);
+        auto package = open_package(package_->folder, !package_->decoder_archive.empty());
         const auto tokenizer = load_bpe_tokenizer(package->tokenizer_text, join_path(package->folder, "tokenizer.json"));
         const Digest now = steer::fingerprint(*package, tokenizer->fingerprint());
         if (now != fingerprint_)
@@ -76,18 +82,55 @@ void Model::open(const Progress& progress) {
                  to_hex(now), to_hex(fingerprint_));
     }
     auto backend = open_backend(package_, options_);
-    const BackendMemory needs = backend->memory();
-    if (options_.memory_max > 0 && needs.weight_bytes > options_.memory_max)
-        fail(STEER_ERR_DEVICE_MEMORY, "{}: the weights take {} bytes, device_memory_max is {}", package_->folder,
-             needs.weight_bytes, options_.memory_max);
-    backend->load(progress);
+    check_budget(*backend, place);
+    const bool verifies = package_->manifest && !package_->decoder_archive.empty() && !verified_; // before any code is read
+    if (verifies) verify([&](float share) { return !progress || progress(0.5f * share); });
+    backend->load(place, [&](float share) { return !progress || progress(verifies ? 0.5f + 0.5f * share : share); });
     auto pool = std::make_shared<CachePool>(*backend, options_.memory_max);
-    const ModelMemory now = measure(*backend);
+    note_residency(place == Place::host ? STEER_RESIDENCY_HOST : STEER_RESIDENCY_DEVICE, *backend);
     const std::lock_guard lock(state_mutex_);
     backend_ = std::move(backend);
     pool_ = std::move(pool);
-    memory_ = now;
     opened_before_ = true;
+}
+
+void Model::verify(const Progress& progress) {
+    verify_weights(*package_, [&](float share) {
+        if (progress && !progress(share)) fail(STEER_ERR_CANCELLED, "verifying {} was stopped", package_->folder);
+    });
+    verified_ = true;
+}
+
+void Model::export_to(const std::string& folder, const Progress& progress) const {
+    BackendOptions options = options_;
+    options.device = "cpu"; // it computes nothing
+    export_package(*package_, fingerprint_, open_backend(package_, options)->decoder_archive(), folder, [&](float share) {
+        if (progress && !progress(share)) fail(STEER_ERR_CANCELLED, "the export of {} was stopped", package_->folder);
+    });
+}
+
+void Model::move(Place place, const Progress& progress) {
+    backend_->move(place, progress);
+    note_residency(place == Place::host ? STEER_RESIDENCY_HOST : STEER_RESIDENCY_DEVICE, *backend_);
+}
+
+// Before anything is read: a load that cannot end well does not begin.
+void Model::check_budget(const Backend& backend, Place place) const {
+    const BackendMemory needs = backend.memory();
+    if (place == Place::device && options_.memory_max > 0 && needs.weight_bytes > options_.memory_max)
+        fail(STEER_ERR_DEVICE_MEMORY, "{}: the weights take {} bytes, device_memory_max is {}", package_->folder,
+             needs.weight_bytes, options_.memory_max);
+    const bool counts = place == Place::device || backend.device() < 0; // of main memory only what the device's own is
+    if (counts && needs.free > 0 && needs.weight_bytes > needs.free)
+        fail(backend.device() < 0 ? STEER_ERR_MEMORY : STEER_ERR_DEVICE_MEMORY,
+             "{}: the weights take {} bytes, {} are free: choose a smaller model or dtype, or free memory", package_->folder,
+             needs.weight_bytes, needs.free);
+}
+
+void Model::note_residency(int32_t residency, const Backend& backend) {
+    const ModelMemory now = measure(backend, residency);
+    const std::lock_guard lock(state_mutex_);
+    memory_ = now;
 }
 
 void Model::close() {
@@ -102,10 +145,7 @@ void Model::close() {
 
 ModelMemory Model::memory() {
     queue_.alone_if_idle([&] {
-        if (!backend_) return;
-        const ModelMemory now = measure(*backend_);
-        const std::lock_guard lock(state_mutex_);
-        memory_ = now;
+        if (backend_) note_residency(residency(), *backend_);
     });
     const std::lock_guard lock(state_mutex_);
     return memory_;
@@ -121,11 +161,30 @@ std::shared_ptr<CachePool> Model::pool() const {
     return pool_;
 }
 
-void Model::with_backend(const std::function<void(Backend&, const std::shared_ptr<CachePool>&)>& work) {
+void Model::with_backend(const BackendWork& work) {
     queue_.alone([&] {
-        if (!backend_) fail(STEER_ERR_STATE, "the model's weights are not on the device: steer_model_set_residency");
+        const auto pool = device_pool();
+        work(*backend_, pool);
+    });
+}
+
+void Model::with_cache(const BackendWork& work) {
+    queue_.alone([&] {
+        if (!backend_) fail(STEER_ERR_STATE, "the model's weights were dropped, and the cache with them: steer_model_set_residency");
         work(*backend_, pool_);
     });
+}
+
+int32_t Model::residency() const {
+    const std::lock_guard lock(state_mutex_);
+    return memory_.residency;
+}
+
+std::shared_ptr<CachePool> Model::device_pool() const {
+    const std::lock_guard lock(state_mutex_);
+    if (memory_.residency != STEER_RESIDENCY_DEVICE)
+        fail(STEER_ERR_STATE, "the model's weights are not on the device: steer_model_set_residency");
+    return pool_;
 }
 
 void Model::compute(std::span<PassRow* const> rows) {
@@ -133,12 +192,12 @@ void Model::compute(std::span<PassRow* const> rows) {
         row.status = STEER_ERR_STATE;
         row.message.clear();
     };
-    // Rows were prepared while the weights were there; they may have been dropped and read again since.
-    bool all_here = true;
-    for (PassRow* row : rows) all_here = all_here && backend_ && row->blocks->pool() == pool_;
-    if (all_here) return run_pass(*backend_, rows);
+    // Rows were prepared while the weights were there; they may have been moved, or dropped and read again since.
+    const bool can_run = residency() == STEER_RESIDENCY_DEVICE;
+    const auto is_here = [&](const PassRow* row) { return can_run && row->blocks->pool() == pool_; };
+    if (std::all_of(rows.begin(), rows.end(), is_here)) return run_pass(*backend_, rows);
     for (PassRow* row : rows) {
-        if (backend_ && row->blocks->pool() == pool_) run_pass(*backend_, {&row, 1});
+        if (is_here(row)) run_pass(*backend_, {&row, 1});
         else refuse(*row);
     }
 }

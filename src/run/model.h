@@ -26,7 +26,7 @@ struct ModelMemory {
 class Model {
   public:
     // Checks the folder's files; reads no weights.
-    Model(const std::string& folder, const BackendOptions& options);
+    Model(const std::string& folder, const BackendOptions& options, bool allow_code);
     ~Model();
     Model(const Model&) = delete;
     Model& operator=(const Model&) = delete;
@@ -39,19 +39,28 @@ class Model {
     const Generation& generation() const { return generation_; } // its defaults; seed 0
     int32_t real_vocab_size() const; // ids from here on are padding
 
-    // STEER_RESIDENCY_NONE or _DEVICE. Waits for the running pass. A load that fails leaves it at NONE.
+    // STEER_RESIDENCY_*. Waits for the running pass. A load or a move that fails leaves it where it was.
     void set_residency(int32_t residency, const Progress& progress);
     ModelMemory memory(); // where the model is busy: as of the last time it was not
+    void verify(const Progress& progress); // every file against the manifest, once
+    void export_to(const std::string& folder, const Progress& progress) const;
     int32_t default_chunk() const; // prompt tokens in a step
 
-    std::shared_ptr<CachePool> pool() const; // nullptr: the weights are not on the device
+    std::shared_ptr<CachePool> pool() const; // nullptr: residency is NONE
+    std::shared_ptr<CachePool> device_pool() const; // STEER_ERR_STATE where no pass can run
     void run(std::span<PassRow* const> rows) { queue_.run(rows); }
-    // For passes that are no conversation's. STEER_ERR_STATE where the weights are not on the device.
-    void with_backend(const std::function<void(Backend&, const std::shared_ptr<CachePool>&)>& work);
+    // For work that is no conversation's step, alone with the backend. STEER_ERR_STATE: no weights, or not on the device.
+    using BackendWork = std::function<void(Backend&, const std::shared_ptr<CachePool>&)>;
+    void with_backend(const BackendWork& work);
+    void with_cache(const BackendWork& work); // parked or not
 
   private:
-    void open(const Progress& progress);
+    void open(Place place, const Progress& progress);
+    void move(Place place, const Progress& progress);
     void close();
+    int32_t residency() const;
+    void note_residency(int32_t residency, const Backend& backend);
+    void check_budget(const Backend& backend, Place place) const;
     void compute(std::span<PassRow* const> rows);
 
     BackendOptions options_;
@@ -66,7 +75,7 @@ class Model {
     std::unique_ptr<Backend> backend_;
     std::shared_ptr<CachePool> pool_;
     ModelMemory memory_{};
-    bool opened_before_ = false;
+    bool opened_before_ = false, verified_ = false;
     StepQueue queue_;
 };
 

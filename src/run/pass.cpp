@@ -2,6 +2,7 @@
 
 #include "files/error.h"
 
+#include <algorithm>
 #include <exception>
 #include <new>
 
@@ -37,6 +38,7 @@ struct FlatBatch {
     std::vector<BatchRow> rows;
     std::vector<LogitRow> logit_rows;
     std::vector<Draw> draws;
+    std::vector<const std::atomic<bool>*> cancelled;
 
     void add(PassRow& row) {
         const auto token_begin = static_cast<int32_t>(ids.size());
@@ -45,6 +47,7 @@ struct FlatBatch {
         for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
                         row.strengths, {}});
+        cancelled.push_back(row.cancelled);
         const auto first = static_cast<int32_t>(ids.size() - row.targets.size());
         for (size_t i = 0; i < row.targets.size(); i++)
             logit_rows.push_back({first + static_cast<int32_t>(i), row.targets[i], row.top_count, row.vocab_size});
@@ -54,8 +57,11 @@ struct FlatBatch {
         logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1});
     }
 
-    Batch view() const { return {.ids = ids, .positions = positions, .chooses_reply = chooses_reply, .rows = rows,
-                                 .logit_rows = logit_rows, .draws = draws}; }
+    Batch view() const {
+        const bool all = std::find(cancelled.begin(), cancelled.end(), nullptr) == cancelled.end();
+        return {.ids = ids, .positions = positions, .chooses_reply = chooses_reply, .rows = rows, .logit_rows = logit_rows,
+                .draws = draws, .cancelled = all ? std::span(cancelled) : std::span<const std::atomic<bool>* const>()};
+    }
 };
 
 void give_out(Results& results, std::span<PassRow* const> rows) {
@@ -82,10 +88,8 @@ void give_out(Results& results, std::span<PassRow* const> rows) {
 void compute(Backend& backend, std::span<PassRow* const> rows) {
     FlatBatch flat;
     for (PassRow* row : rows) flat.add(*row);
-    Batch batch = flat.view();
-    if (rows.size() == 1) batch.cancelled = rows[0]->cancelled; // with others beside it a row is not worth their work
     Results results;
-    backend.wait(backend.submit(batch), results);
+    backend.wait(backend.submit(flat.view()), results);
     give_out(results, rows);
 }
 

@@ -21,13 +21,6 @@ bool cut_suffix(std::string_view& text, std::span<const std::string_view> ending
 
 } // namespace
 
-void ReplyText::begin(std::span<const std::string> stop_texts) {
-    gate_.reset();
-    stops_ = StopMatcher(stop_texts);
-    waiting_.clear();
-    tail_.clear();
-}
-
 void ReplyText::set_stop_texts(std::span<const std::string> stop_texts) {
     StopMatcher now(stop_texts);
     const std::string held = stops_.flush();

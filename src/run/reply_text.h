@@ -12,7 +12,8 @@ namespace steer {
 
 class ReplyText {
   public:
-    void begin(std::span<const std::string> stop_texts);
+    ReplyText() = default;
+    explicit ReplyText(std::span<const std::string> stop_texts) : stops_(stop_texts) {}
     // Stop texts from now on; what is held goes on being watched.
     void set_stop_texts(std::span<const std::string> stop_texts);
 

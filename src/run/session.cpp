@@ -175,21 +175,23 @@ uint32_t Session::set_tokens(int32_t position, std::span<const int32_t> ids, con
         if (ids[i] < 0 || ids[i] >= model_->config().vocab_size)
             fail(STEER_ERR_ARG, "token {} at index {} is outside the vocabulary of {}", ids[i], i,
                  model_->config().vocab_size);
+    GenerationPtr settings = generation();
+    ReplyText text(settings->stop_texts);
     const std::lock_guard list_lock(list_mutex_);
-    list_.replace(at, ids, marks);
+    list_.replace(at, ids, marks); // the last that can fail
     blocks_.truncate(list_.computed_count());
-    begin_turn(list_.size(), 0);
+    begin_turn(list_.size(), 0, std::move(settings), std::move(text));
     publish();
     return turn_.load();
 }
 
 // The caller holds list_mutex_.
-void Session::begin_turn(int32_t reply_begin, int32_t reply_count) {
+void Session::begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text) noexcept {
     reply_begin_ = reply_begin;
     reply_count_ = reply_count;
     step_controls_.begin_turn();
-    text_settings_ = generation();
-    text_.begin(text_settings_->stop_texts);
+    text_settings_ = std::move(settings);
+    text_ = std::move(text);
     cancel_hint_.store(false); // before the turn can be named: a cancel of it is not lost
     turn_.fetch_add(1);
 }

@@ -71,8 +71,9 @@ class Session {
     static void step_many(std::span<const std::shared_ptr<Session>> sessions,
                           const std::function<void(size_t, const StepOutcome&)>& write);
     void generate(const std::function<bool(const steer_step&)>& callback); // false: stop
-    std::string save_state() const;
-    void load_state(std::string_view bytes);
+    // place: told the size, gives the memory to write to, or nullptr where only the size was asked for.
+    void save_state(bool with_cache, const std::function<char*(size_t)>& place) const;
+    void load_state(std::string_view bytes); // all or nothing
 
   private:
     friend class Step;
@@ -89,7 +90,7 @@ class Session {
     };
 
     Session(const Session& other, const Lock&); // a fork
-    void begin_turn(int32_t reply_begin, int32_t reply_count);
+    void begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text) noexcept;
     void step_locked();
     void check_open() const; // STEER_ERR_CANCELLED where it was freed meanwhile
     bool cancelled() const noexcept;

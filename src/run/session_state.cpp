@@ -1,10 +1,15 @@
-// A conversation as bytes: who made it (the model's fingerprint), the tokens and their marks, where the reply begins.
-// Little endian, version 1: "STEERSES", version u32, flags u32 (0), fingerprint [32], token count u32, reply begin u32,
-// tokens i32[count], marks u8[count], SHA-256 over all before [32].
+// A conversation as bytes: who made it (the model's fingerprint), the tokens and their marks, where the reply begins, and
+// with the cache what steering each position was computed under and the blocks. Little endian, version 2:
+//     "STEERSES", version u32, flags u32 (1: with cache), fingerprint [32], token count u32, reply begin u32,
+//     computed count u32 (0 without cache), format size u32, tokens i32[count], marks u8[count],
+//     cache format (the backend's words), for each computed position: steering key u64, lowest site i32; the blocks;
+//     SHA-256 over all before [32].
 #include "files/error.h"
+#include "files/quote.h"
 #include "files/sha256.h"
 #include "run/session.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <string_view>
@@ -15,71 +20,173 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr std::string_view kMagic = "STEERSES";
-constexpr uint32_t kVersion = 1;
-constexpr size_t kHead = 8 + 4 + 4 + 32 + 4 + 4, kPerToken = 4 + 1, kTail = 32;
+constexpr uint32_t kVersion = 2, kWithCache = 1;
+constexpr size_t kHead = 8 + 4 + 4 + 32 + 4 * 4, kPerToken = 4 + 1, kPerComputed = 8 + 4, kTail = 32;
 
-template<class T> void put(std::string& out, const T& value) {
-    out.append(reinterpret_cast<const char*>(&value), sizeof value);
+class Writer { // into memory whose size was computed before
+  public:
+    explicit Writer(char* out) : at_(out) {}
+    void bytes(const void* data, size_t size) {
+        if (size > 0) std::memcpy(at_, data, size);
+        at_ += size;
+    }
+    template<class T> void put(const T& value) { bytes(&value, sizeof value); }
+    char* skip(size_t size) { return std::exchange(at_, at_ + size); }
+
+  private:
+    char* at_;
+};
+
+class Reader { // of bytes whose size was checked before
+  public:
+    explicit Reader(std::string_view in) : in_(in) {}
+    std::string_view bytes(size_t size) {
+        const std::string_view taken = in_.substr(0, size);
+        in_.remove_prefix(size);
+        return taken;
+    }
+    template<class T> T take() {
+        T value;
+        std::memcpy(&value, bytes(sizeof value).data(), sizeof value);
+        return value;
+    }
+
+  private:
+    std::string_view in_;
+};
+
+[[noreturn]] void refuse(const char* why) { fail(STEER_ERR_FORMAT, "saved state: {}", why); }
+
+struct Header {
+    uint32_t flags = 0;
+    Digest made_by{};
+    uint32_t count = 0, reply_begin = 0, computed = 0, format_size = 0;
+};
+
+Header read_header(std::string_view bytes) {
+    if (bytes.size() < kHead + kTail) refuse("too short");
+    if (!bytes.starts_with(kMagic)) refuse("these bytes are not one");
+    Reader in(bytes.substr(kMagic.size()));
+    if (const auto version = in.take<uint32_t>(); version != kVersion)
+        fail(STEER_ERR_UNSUPPORTED, "saved state: version {}, this library reads {}", version, kVersion);
+    Header header;
+    header.flags = in.take<uint32_t>();
+    if ((header.flags & ~kWithCache) != 0) fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
+    header.made_by = in.take<Digest>();
+    header.count = in.take<uint32_t>(), header.reply_begin = in.take<uint32_t>();
+    header.computed = in.take<uint32_t>(), header.format_size = in.take<uint32_t>();
+    if (header.reply_begin > header.count) refuse("the reply begins behind its end");
+    if (header.computed > 0 && header.computed >= header.count) refuse("more is computed than all but the last token");
+    if ((header.flags & kWithCache) == 0 && (header.computed > 0 || header.format_size > 0))
+        refuse("it has a cache and says that it has none");
+    return header;
 }
 
-template<class T> T take(std::string_view& in) { // the caller has checked the size
-    T value;
-    std::memcpy(&value, in.data(), sizeof value);
-    in.remove_prefix(sizeof value);
-    return value;
+size_t block_count(size_t positions) { return (positions + kBlockSize - 1) / kBlockSize; }
+
+// Everything but the blocks.
+uint64_t fixed_size(const Header& header) {
+    return kHead + uint64_t{header.count} * kPerToken + header.format_size + uint64_t{header.computed} * kPerComputed + kTail;
 }
 
 } // namespace
 
-std::string Session::save_state() const {
+void Session::save_state(bool with_cache, const std::function<char*(size_t)>& place) const {
     const Lock lock(*this);
-    std::string out;
-    out.reserve(kHead + list_.ids.size() * kPerToken + kTail);
-    out += kMagic;
-    put(out, kVersion);
-    put(out, uint32_t{0});
-    put(out, model_->fingerprint());
-    put(out, static_cast<uint32_t>(list_.size()));
-    put(out, static_cast<uint32_t>(reply_begin_));
-    out.append(reinterpret_cast<const char*>(list_.ids.data()), list_.ids.size() * sizeof(int32_t));
-    out.append(reinterpret_cast<const char*>(list_.marks.data()), list_.marks.size());
-    put(out, sha256(out.data(), out.size()));
-    return out;
+    Header header{0, model_->fingerprint(), static_cast<uint32_t>(list_.size()), static_cast<uint32_t>(reply_begin_), 0, 0};
+    const auto write = [&](size_t block_bytes, std::string_view format, const auto& write_blocks) {
+        const std::span<const BlockId> blocks = blocks_.blocks().first(block_count(header.computed));
+        const size_t size = fixed_size(header) + blocks.size() * block_bytes;
+        char* const begin = place(size);
+        if (begin == nullptr) return;
+        Writer out(begin);
+        out.bytes(kMagic.data(), kMagic.size());
+        out.put(kVersion);
+        out.put(header.flags);
+        out.put(header.made_by);
+        for (const uint32_t number : {header.count, header.reply_begin, header.computed, header.format_size}) out.put(number);
+        out.bytes(list_.ids.data(), list_.ids.size() * sizeof(int32_t));
+        out.bytes(list_.marks.data(), list_.marks.size());
+        out.bytes(format.data(), format.size());
+        for (size_t i = 0; i < header.computed; i++) {
+            out.put(list_.computed[i].key);
+            out.put(list_.computed[i].lowest_site);
+        }
+        write_blocks(blocks, out);
+        out.put(sha256(begin, size - kTail));
+    };
+    const bool cache_there = blocks_.pool() && blocks_.pool() == model_->pool() && list_.computed_count() > 0;
+    if (!with_cache || !cache_there) return write(0, {}, [](auto, Writer&) {});
+    model_->with_cache([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
+        if (blocks_.pool() != pool) return write(0, {}, [](auto, Writer&) {}); // dropped in between
+        const std::string format = backend.cache_format();
+        header.flags = kWithCache;
+        header.computed = static_cast<uint32_t>(list_.computed_count());
+        header.format_size = static_cast<uint32_t>(format.size());
+        write(pool->block_bytes(), format, [&](std::span<const BlockId> blocks, Writer& out) {
+            for (size_t i = 0; i < blocks.size(); i++) {
+                const auto left = static_cast<int32_t>(header.computed - i * kBlockSize);
+                backend.read_block(blocks[i], std::min(left, kBlockSize), out.skip(pool->block_bytes()));
+            }
+        });
+    });
 }
 
 void Session::load_state(std::string_view bytes) {
     const Lock lock(*this);
-    const auto refuse = [](const char* why) { fail(STEER_ERR_FORMAT, "saved state: {}", why); };
-    if (bytes.size() < kHead + kTail) refuse("too short");
-    if (!bytes.starts_with(kMagic)) refuse("these bytes are not one");
-    std::string_view in = bytes.substr(kMagic.size());
-    if (const auto version = take<uint32_t>(in); version != kVersion)
-        fail(STEER_ERR_UNSUPPORTED, "saved state: version {}, this library reads {}", version, kVersion);
-    if (take<uint32_t>(in) != 0) fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
-    const auto made_by = take<Digest>(in);
-    const auto count = take<uint32_t>(in), reply_begin = take<uint32_t>(in);
-    if (bytes.size() - kHead - kTail != uint64_t{count} * kPerToken) refuse("its size is not what its token count says");
+    const Header header = read_header(bytes);
+    const uint64_t fixed = fixed_size(header), block_bytes = bytes.size() - std::min<uint64_t>(fixed, bytes.size());
+    const size_t blocks = block_count(header.computed);
+    if (bytes.size() < fixed || (blocks == 0 ? block_bytes != 0 : block_bytes % blocks != 0))
+        refuse("its size is not what its counts say");
     Digest sum;
     std::memcpy(sum.data(), bytes.data() + bytes.size() - kTail, kTail);
     if (sum != sha256(bytes.data(), bytes.size() - kTail)) refuse("damaged: the check sum differs");
-    if (made_by != model_->fingerprint())
-        fail(STEER_ERR_MISMATCH, "saved state: made by model {}, this one is {}", to_hex(made_by),
+    if (header.made_by != model_->fingerprint())
+        fail(STEER_ERR_MISMATCH, "saved state: made by model {}, this one is {}", to_hex(header.made_by),
              to_hex(model_->fingerprint()));
-    if (count > static_cast<uint32_t>(context_max_))
-        fail(STEER_ERR_CONTEXT_FULL, "saved state: {} tokens, the context of this session is {}", count, context_max_);
-    if (reply_begin > count) refuse("the reply begins behind its end");
+    if (header.count > static_cast<uint32_t>(context_max_))
+        fail(STEER_ERR_CONTEXT_FULL, "saved state: {} tokens, the context of this session is {}", header.count, context_max_);
 
-    std::vector<int32_t> ids(count);
-    std::memcpy(ids.data(), in.data(), count * sizeof(int32_t));
-    for (const int32_t id : ids)
+    Reader in(bytes.substr(kHead));
+    TokenList list;
+    list.ids.resize(header.count);
+    for (int32_t& id : list.ids) {
+        id = in.take<int32_t>();
         if (id < 0 || id >= model_->config().vocab_size) refuse("a token is outside the vocabulary");
-    const auto* marks = reinterpret_cast<const uint8_t*>(in.data() + count * sizeof(int32_t));
+    }
+    for (size_t i = 0; i < header.count; i++) list.marks.push_back(in.take<uint8_t>() != 0);
+    const std::string_view format = in.bytes(header.format_size);
+    for (size_t i = 0; i < header.computed; i++) {
+        const auto key = in.take<uint64_t>();
+        list.computed.push_back({key, in.take<int32_t>()});
+    }
+    GenerationPtr settings = generation();
+    ReplyText text(settings->stop_texts);
+    for (size_t i = header.reply_begin; i < header.count; i++) text.push(model_->tokenizer(), list.ids[i]); // held again
 
+    BlockTable table;
+    if (blocks > 0) {
+        model_->with_cache([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
+            if (backend.cache_format() != format || pool->block_bytes() != block_bytes / blocks)
+                fail(STEER_ERR_MISMATCH, "saved state: its cache is {}, this model's is {}: load the model with the same dtype, "
+                                         "or save without STEER_STATE_CACHE", quote(format), backend.cache_format());
+            table = BlockTable(pool);
+            table.make_writable(0, static_cast<int32_t>(header.computed));
+            for (const BlockId block : table.blocks()) backend.write_block(block, in.bytes(pool->block_bytes()).data());
+        });
+    } else { // what is computed already of the same tokens stays
+        TokenList kept = list_;
+        kept.replace(0, list.ids, list.marks.data());
+        list = std::move(kept);
+        table = blocks_;
+        table.truncate(list.computed_count());
+    }
     const std::lock_guard list_lock(list_mutex_);
-    list_.replace(0, ids, marks);
-    blocks_.truncate(list_.computed_count());
-    begin_turn(static_cast<int32_t>(reply_begin), static_cast<int32_t>(count - reply_begin));
-    for (size_t i = reply_begin; i < count; i++) text_.push(model_->tokenizer(), ids[i]); // what is held is held again
+    list_ = std::move(list);
+    blocks_ = std::move(table);
+    begin_turn(static_cast<int32_t>(header.reply_begin), static_cast<int32_t>(header.count - header.reply_begin),
+               std::move(settings), std::move(text));
     publish();
 }
 

@@ -105,8 +105,7 @@ bool Step::plan_pass() {
     }
     if (session_.cancelled()) return finish_turn(STEER_FINISH_CANCELLED), false;
     if (list.size() == 0) fail(STEER_ERR_STATE, "the session has no tokens: steer_session_set_tokens comes first");
-    const auto pool = session_.model_->pool();
-    if (!pool) fail(STEER_ERR_STATE, "the model's weights are not on the device: steer_model_set_residency");
+    const auto pool = session_.model_->device_pool();
     if (session_.blocks_.pool() != pool) { // they were dropped, and the cache with them
         const std::lock_guard lock(session_.list_mutex_);
         list.drop_computed(0);

@@ -1,10 +1,12 @@
 #include "files/error.h"
 #include "model/backend.h"
+#include "torch/decoder_module.h"
 #include "torch/device.h"
 #include "torch/layer_loop.h"
 #include "torch/open.h"
 #include "torch/torch_errors.h"
 
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
 
@@ -36,18 +38,46 @@ class TorchBackend : public Backend {
           dtype_(choose_dtype(options.dtype, *package_, device_)),
           cache_(package_->config, dtype_, device_) {}
 
-    void load(const Progress& progress) override {
+    ~TorchBackend() override {
+        loop_.reset();
+        cache_.clear();
+        give_back_memory();
+    }
+
+    void load(Place place, const Progress& progress) override {
         on_device([&] {
-            check_memory(weight_bytes(package_->config, dtype_));
-            loop_ = std::make_unique<LayerLoop>(package_->config, load_weights(*package_, dtype_, device_, progress), device_);
+            if (place == Place::device) check_memory(weight_bytes(package_->config, dtype_));
+            const at::Device where = place == Place::device ? device_ : at::kCPU;
+            const DecoderCode code{package_->decoder_archive, join_path(package_->folder, kDecoderArchive)};
+            loop_ = std::make_unique<LayerLoop>(package_->config, code, load_weights(*package_, dtype_, where, progress), device_);
+            cache_.adopt({}, where);
+            place_ = place;
         });
+    }
+
+    void move(Place place, const Progress& progress) override {
+        if (place == place_) return;
+        on_device([&] {
+            const at::Device where = place == Place::device ? device_ : at::kCPU;
+            const uint64_t total = std::max<uint64_t>(1, weight_bytes(package_->config, dtype_) + cache_.bytes());
+            const auto told = [&](uint64_t moved) {
+                if (progress && !progress(static_cast<float>(moved) / static_cast<float>(total)))
+                    fail(STEER_ERR_CANCELLED, "moving {} was cancelled by the progress callback", package_->folder);
+            };
+            if (place == Place::device) check_memory(weight_bytes(package_->config, dtype_) + cache_.bytes());
+            at::Tensor blocks = cache_.copy_to(where); // kept when the weights are there too
+            loop_->move_weights(where, told);
+            cache_.adopt(std::move(blocks), where);
+            place_ = place;
+        });
+        give_back_memory();
     }
 
     BackendMemory memory() const override {
         BackendMemory memory;
         memory.weight_bytes = weight_bytes(package_->config, dtype_);
         memory.cache_bytes_per_token = cache_.block_bytes() / kBlockSize;
-        memory.used = (loop_ ? memory.weight_bytes : 0) + cache_.bytes();
+        memory.used = place_ == Place::host && !device_.is_cpu() ? 0 : (loop_ ? memory.weight_bytes : 0) + cache_.bytes();
         memory.free = free_memory(device_);
         return memory;
     }
@@ -58,9 +88,13 @@ class TorchBackend : public Backend {
         return dtype_ == at::kFloat ? STEER_DTYPE_F32 : dtype_ == at::kHalf ? STEER_DTYPE_F16 : STEER_DTYPE_BF16;
     }
 
+    std::string decoder_archive() const override {
+        return with_torch_errors([&] { return write_decoder_module(make_decoder_module(package_->config, device_.is_cpu())); });
+    }
+
     void reserve_blocks(int32_t count) override {
         on_device([&] {
-            check_memory(memory().weight_bytes + static_cast<uint64_t>(count) * cache_.block_bytes());
+            if (place_ == Place::device) check_memory(memory().weight_bytes + static_cast<uint64_t>(count) * cache_.block_bytes());
             cache_.reserve(count);
         });
     }
@@ -68,6 +102,14 @@ class TorchBackend : public Backend {
     void copy_block(BlockId from, BlockId to) override {
         on_device([&] { cache_.copy(from, to); });
     }
+
+    void read_block(BlockId block, int32_t position_count, void* bytes) override {
+        on_device([&] { cache_.read(block, position_count, bytes); });
+    }
+    void write_block(BlockId block, const void* bytes) override {
+        on_device([&] { cache_.write(block, bytes); });
+    }
+    std::string cache_format() const override { return cache_.format(); }
 
     Ticket submit(const Batch& batch) override {
         if (batch.observer != nullptr) fail(STEER_ERR_UNSUPPORTED, "observers are not built yet");
@@ -79,7 +121,7 @@ class TorchBackend : public Backend {
 
     // The reference path has nothing to overlap with: the pass runs here.
     void wait(Ticket ticket, Results& results) override {
-        if (ticket != ticket_ || !loop_) fail(STEER_ERR_INTERNAL, "no pass was submitted under this ticket");
+        if (ticket != ticket_ || !loop_ || place_ != Place::device) fail(STEER_ERR_INTERNAL, "no pass was submitted under this ticket");
         on_device([&] {
             results = {};
             loop_->run(pending_, cache_, results);
@@ -96,6 +138,15 @@ class TorchBackend : public Backend {
         });
     }
 
+    // libtorch keeps what was let go of; others may want it.
+    void give_back_memory() noexcept {
+        if (device_.is_cpu()) return;
+        try {
+            on_device([&] { at::getDeviceAllocator(device_.type())->emptyCache(); });
+        } catch (const Error&) { // a device that is lost has nothing to give
+        }
+    }
+
     void check_memory(uint64_t needed) const {
         if (options_.memory_max != 0 && needed > options_.memory_max)
             fail(device_.is_cpu() ? STEER_ERR_MEMORY : STEER_ERR_DEVICE_MEMORY,
@@ -108,6 +159,7 @@ class TorchBackend : public Backend {
     at::ScalarType dtype_;
     CachePool cache_;
     std::unique_ptr<LayerLoop> loop_;
+    Place place_ = Place::device;
     Batch pending_;
     Ticket ticket_ = 0;
 };

@@ -5,6 +5,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,7 +21,7 @@ uint64_t main_memory() {
 } // namespace
 
 CachePool::CachePool(const ModelConfig& config, at::ScalarType dtype, at::Device device)
-    : block_shape_{config.layer_count, 2, config.kv_head_count, kBlockSize, config.head_dim}, dtype_(dtype), device_(device) {
+    : block_shape_{config.layer_count, 2, config.kv_head_count, kBlockSize, config.head_dim}, dtype_(dtype), device_(device), where_(device) {
     block_bytes_ = c10::elementSize(dtype);
     for (const int64_t extent : block_shape_) block_bytes_ *= static_cast<uint64_t>(extent);
 }
@@ -56,12 +58,31 @@ void CachePool::grow_on_device(int32_t block_count) {
     block_count = std::max(block_count, block_count_ + block_count_ / 2);
     std::vector<int64_t> shape{block_count};
     shape.insert(shape.end(), block_shape_.begin(), block_shape_.end());
-    at::Tensor larger = at::empty(shape, at::TensorOptions().dtype(dtype_).device(device_));
+    at::Tensor larger = at::empty(shape, at::TensorOptions().dtype(dtype_).device(where_));
     if (pool_.defined()) larger.narrow(0, 0, block_count_).copy_(pool_);
     pool_ = larger;
     block_count_ = block_count;
 }
 
 void CachePool::copy(BlockId from, BlockId to) { pool_.select(0, to).copy_(pool_.select(0, from)); }
+
+void CachePool::adopt(at::Tensor blocks, at::Device where) {
+    pool_ = std::move(blocks);
+    where_ = where;
+}
+
+void CachePool::read(BlockId block, int32_t position_count, void* bytes) const {
+    at::Tensor out = at::from_blob(bytes, block_shape_, dtype_); // [layers, 2, Hkv, 64, D]
+    out.copy_(pool_.select(0, block));
+    out.narrow(3, position_count, kBlockSize - position_count).zero_();
+}
+
+void CachePool::write(BlockId block, const void* bytes) {
+    pool_.select(0, block).copy_(at::from_blob(const_cast<void*>(bytes), block_shape_, dtype_));
+}
+
+std::string CachePool::format() const {
+    return fmt::format("{} [{}]", c10::toString(dtype_), fmt::join(block_shape_, ", "));
+}
 
 } // namespace steer

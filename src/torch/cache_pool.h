@@ -6,6 +6,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+#include <vector>
+
 namespace steer {
 
 class CachePool {
@@ -17,9 +20,19 @@ class CachePool {
 
     void reserve(int32_t block_count); // blocks in use keep their contents
     void copy(BlockId from, BlockId to);
+    void clear() { pool_.reset(); }
+
+    // Moving, in two steps so that the first may fail. The CPU's own pool stays where it is.
+    at::Tensor copy_to(at::Device where) const { return pool_.defined() ? pool_.to(where) : pool_; }
+    void adopt(at::Tensor blocks, at::Device where);
+
+    // A block as bytes, and back. Of what is read, positions from position_count on are zero.
+    void read(BlockId block, int32_t position_count, void* bytes) const;
+    void write(BlockId block, const void* bytes);
 
     at::Tensor layer(int32_t layer) const { return pool_.select(1, layer); } // [blocks, 2, Hkv, 64, D]
     uint64_t block_bytes() const { return block_bytes_; }
+    std::string format() const; // of a block's bytes
     uint64_t bytes() const { return static_cast<uint64_t>(block_count_) * block_bytes_; }
 
   private:
@@ -28,7 +41,8 @@ class CachePool {
 
     std::vector<int64_t> block_shape_; // [layers, 2, Hkv, 64, D]
     at::ScalarType dtype_;
-    at::Device device_;
+    at::Device device_;             // that passes run on
+    at::Device where_;              // the blocks are now
     uint64_t block_bytes_ = 0;
     int32_t block_count_ = 0;
     void* range_ = nullptr; // CPU: addresses set aside once, backed by the system as they are written

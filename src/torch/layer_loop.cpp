@@ -15,11 +15,11 @@
 
 namespace steer {
 
-LayerLoop::LayerLoop(const ModelConfig& config, ModelWeights weights, at::Device device)
+LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device)
     : config_(config),
       rope_(make_rope_table(config)),
       weights_(std::move(weights)),
-      decoder_(config, weights_.blocks, device.is_cpu()),
+      decoder_(config, code, weights_.blocks, device.is_cpu()),
       device_(device) {
     weights_.blocks.clear(); // the modules own them now
 }
@@ -38,7 +38,7 @@ void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results
     at::Tensor x = at::index_select(weights_.embedding, 0, upload<int64_t>(batch.ids, device_)); // [T, H]
     visit(-1, x);
     for (int32_t layer = 0; layer < config_.layer_count; layer++) {
-        if (batch.cancelled != nullptr && batch.cancelled->load(std::memory_order_relaxed)) {
+        if (batch.is_cancelled()) {
             results.cancelled = true;
             return;
         }
@@ -56,6 +56,28 @@ at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted
     for (const LogitRow& row : wanted) tokens.push_back(row.token);
     const at::Tensor chosen = at::index_select(x, 0, upload<int64_t>(std::span<const int32_t>(tokens), device_)); // [n, H]
     return at::linear(decoder_.norm(chosen, weights_.final_norm), weights_.head);
+}
+
+void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress) {
+    uint64_t moved = 0;
+    const auto move = [&](const at::Tensor& from) {
+        at::Tensor there = from.to(to);
+        moved += there.nbytes();
+        progress(moved);
+        return there;
+    };
+    std::vector<BlockWeights> blocks = decoder_.weights();
+    for (BlockWeights& block : blocks)
+        for_each_weight(block, [&](const char*, auto& weight) {
+            if constexpr (std::is_same_v<decltype(weight), at::Tensor&>) weight = move(weight);
+            else if (weight) weight = move(*weight);
+        });
+    const bool tied = weights_.head.is_same(weights_.embedding);
+    at::Tensor embedding = move(weights_.embedding), final_norm = move(weights_.final_norm);
+    at::Tensor head = tied ? embedding : move(weights_.head);
+    decoder_.set_weights(blocks);
+    weights_ = {embedding, final_norm, head, {}};
+    directions_ = {};
 }
 
 std::unique_ptr<Sites> LayerLoop::make_sites(const Batch& batch) {

@@ -8,13 +8,18 @@
 #include "torch/sites.h"
 #include "torch/weights.h"
 
+#include <functional>
+
 namespace steer {
 
 class LayerLoop {
   public:
-    LayerLoop(const ModelConfig& config, ModelWeights weights, at::Device device);
+    LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device);
 
     void run(const Batch& batch, const CachePool& cache, Results& results);
+
+    // Copies the weights and lets go of those they were copied from when all are there. moved: bytes so far.
+    void move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress);
 
   private:
     PassTensors pass_tensors(const Batch& batch) const;

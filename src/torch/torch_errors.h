@@ -5,7 +5,9 @@
 
 #include <c10/util/Exception.h>
 
+#include <exception>
 #include <new>
+#include <string>
 
 namespace steer {
 
@@ -23,6 +25,19 @@ template<class Body> auto with_torch_errors(Body body) -> decltype(body()) {
         if (words.find("DefaultCPUAllocator") != std::string::npos) fail(STEER_ERR_MEMORY, "out of memory: {}", words);
         if (words.find("_ALLOC_FAILED") != std::string::npos) fail(STEER_ERR_DEVICE_MEMORY, "out of device memory: {}", words);
         fail(STEER_ERR_INTERNAL, "libtorch: {}", words);
+    }
+}
+
+// The same for reading an archive: whatever libtorch says of it, the file is not what it should be.
+template<class Body> auto with_archive_errors(const std::string& name, Body body) -> decltype(body()) {
+    try {
+        return body();
+    } catch (const std::bad_alloc&) {
+        throw;
+    } catch (const c10::Error& error) {
+        fail(STEER_ERR_FORMAT, "{}: libtorch cannot read it: {}", name, error.what_without_backtrace());
+    } catch (const std::exception& error) {
+        fail(STEER_ERR_FORMAT, "{}: libtorch cannot read it: {}", name, error.what());
     }
 }
 

@@ -47,11 +47,8 @@ TEST_CASE("what is not built yet is refused by name") {
         FAILS(steer_model_load(folder().path().c_str(), &options, &out, &err), STEER_ERR_UNSUPPORTED, words);
     };
     refuse_load([](auto& o) { o.weights = STEER_WEIGHTS_INT8; }, "weights");
-    refuse_load([](auto& o) { o.residency = STEER_RESIDENCY_HOST; }, "HOST");
-    refuse_load([](auto& o) { o.flags = STEER_MODEL_ALLOW_CODE; }, "ALLOW_CODE");
-    refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "VERIFY");
+    refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "steer_manifest.json");
     refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
-    FAILS(steer_model_set_residency(model, STEER_RESIDENCY_HOST, nullptr, nullptr, &err), STEER_ERR_UNSUPPORTED, "HOST");
     steer_session_options twin;
     steer_session_options_init(&twin, sizeof twin);
     twin.twin = 1;

@@ -1,4 +1,5 @@
 #include "files/sha256.h"
+#include "files/sha256_blocks.h"
 
 #include <catch2/catch.hpp>
 
@@ -13,6 +14,22 @@ TEST_CASE("SHA-256 of the examples in FIPS 180-4") {
     const std::string million(1000000, 'a');
     CHECK(to_hex(sha256(million.data(), million.size())) ==
           "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST_CASE("SHA-256 by the CPU's instructions is SHA-256 by words") {
+    const Sha256Blocks fast = sha256_blocks_fast();
+    if (fast == nullptr) {
+        WARN("SKIP: this CPU has no SHA instructions");
+        return;
+    }
+    std::array<uint32_t, 8> a{1, 2, 3, 4, 5, 6, 7, 0xffffffff}, b = a;
+    std::vector<uint8_t> bytes(64 * 9);
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * i * 31 + 7);
+    for (const size_t count : {0, 1, 2, 9}) {
+        sha256_blocks_plain(a.data(), bytes.data(), count);
+        fast(b.data(), bytes.data(), count);
+        REQUIRE(a == b);
+    }
 }
 
 TEST_CASE("SHA-256 does not depend on how the bytes are handed in") {

@@ -133,6 +133,7 @@ FUNCTIONS = {  # name: (result, arguments); the unstable section only where the 
     "steer_model_get_info": (i32, [ptr, P(ModelInfo), size_t, err]),
     "steer_model_get_text": (i32, [ptr, i32, ptr, size_t, P(size_t), err]),
     "steer_model_set_residency": (i32, [ptr, i32, ProgressFn, ptr, err]),
+    "steer_model_export": (i32, [ptr, text, ProgressFn, ptr, err]),
     "steer_text_encode": (i32, [ptr, ptr, size_t, u32, P(i32), size_t, P(size_t), err]),
     "steer_text_decode": (i32, [ptr, P(i32), size_t, u32, ptr, size_t, P(size_t), err]),
     "steer_chat_init": (None, [P(Chat), size_t]),
@@ -341,6 +342,9 @@ class Model(Handle):
 
     def set_residency(self, residency):
         call("steer_model_set_residency", self.handle, residency, ProgressFn(), None)
+
+    def export(self, folder):
+        call("steer_model_export", self.handle, os.fsencode(folder), ProgressFn(), None)
 
     def encode(self, string, flags=0):
         raw = string.encode() if isinstance(string, str) else string

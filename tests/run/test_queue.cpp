@@ -58,7 +58,7 @@ struct OneRow {
 
 TEST_CASE("a row that cannot be computed does not disturb the others") {
     Unlucky backend(config(), {});
-    backend.load({});
+    backend.load(Place::device, {});
     auto pool = std::make_shared<CachePool>(backend, 0);
     std::vector<std::unique_ptr<OneRow>> rows;
     std::vector<PassRow*> pointers;
@@ -83,7 +83,7 @@ TEST_CASE("a row that cannot be computed does not disturb the others") {
 TEST_CASE("a row that finds no memory does not disturb the others") {
     BackendOptions options;
     FakeBackend backend(config(), options);
-    backend.load({});
+    backend.load(Place::device, {});
     const uint64_t block = backend.memory().cache_bytes_per_token * kBlockSize;
     auto pool = std::make_shared<CachePool>(backend, backend.memory().used + 2 * block);
     OneRow first(pool, {1, 2}), large(pool, std::vector<int32_t>(200, 1)), last(pool, {3});

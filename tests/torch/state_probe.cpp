@@ -85,7 +85,7 @@ class Prober {
         package_ = open_package(request.at("open"));
         backend_ = open_torch_backend(package_,
                                       {.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)});
-        backend_->load([](float) { return true; });
+        backend_->load(Place::device, [](float) { return true; });
         const ModelConfig& config = package_->config;
         return {{"layers", config.layer_count},
                 {"hidden_size", config.hidden_size},

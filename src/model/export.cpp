@@ -1,0 +1,78 @@
+// An exported folder: written here, and held against its manifest here.
+#include "files/error.h"
+#include "files/folder.h"
+#include "model/package.h"
+
+namespace steer {
+namespace {
+
+std::string bare_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// Reports bytes of several files as one share. Every byte passes `passes` times.
+class Progress {
+  public:
+    Progress(const Package& package, int passes, const std::function<void(float)>& told) : told_(told) {
+        for (const SafetensorsFile& file : package.files) total_ += file.source().size() * static_cast<uint64_t>(passes);
+    }
+    std::function<void(uint64_t)> of_next_file() {
+        begun_ += last_;
+        last_ = 0;
+        return [this](uint64_t done) {
+            last_ = done;
+            told_(total_ == 0 ? 1.0f : static_cast<float>(static_cast<double>(begun_ + done) / static_cast<double>(total_)));
+        };
+    }
+
+  private:
+    const std::function<void(float)>& told_;
+    uint64_t total_ = 0, begun_ = 0, last_ = 0;
+};
+
+void prepare_folder(const Package& package, const std::string& folder) {
+    if (is_same_file(package.folder, folder)) return;
+    switch (look_at_folder(folder)) {
+    case FolderState::missing: return make_folder(folder);
+    case FolderState::empty: return;
+    case FolderState::used: fail(STEER_ERR_IO, "{}: is not empty: an export goes into a new folder", folder);
+    }
+}
+
+} // namespace
+
+void verify_weights(const Package& package, const std::function<void(float fraction)>& told) {
+    if (!package.manifest)
+        fail(STEER_ERR_UNSUPPORTED, "{}: there is no {} to verify the files against: export the model first", package.folder,
+             kManifestFile);
+    Progress progress(package, 1, told);
+    for (const SafetensorsFile& file : package.files)
+        check_entry(package.manifest->files.at(bare_name(file.name())), hash_source(file.source(), progress.of_next_file()),
+                    file.name());
+}
+
+void export_package(const Package& package, const Digest& fingerprint, std::string_view decoder_archive,
+                    const std::string& folder, const std::function<void(float fraction)>& told) {
+    prepare_folder(package, folder);
+    const bool in_place = is_same_file(package.folder, folder);
+    Manifest manifest;
+    manifest.fingerprint = fingerprint;
+    const auto nothing = [](uint64_t) {};
+
+    const std::string archive_path = join_path(folder, kDecoderArchive);
+    write_file_atomically(archive_path, decoder_archive);
+    manifest.files[kDecoderArchive] = hash_source(ByteSource(decoder_archive, archive_path), nothing);
+    for (const std::string& name : package.small_files) {
+        if (name == kDecoderArchive) continue; // of a folder that was exported before
+        const std::string from = join_path(package.folder, name), to = join_path(folder, name);
+        if (!in_place) link_or_copy_file(from, to, nothing);
+        manifest.files[name] = hash_source(ByteSource(File::open(to)), nothing);
+    }
+    Progress progress(package, in_place ? 1 : 2, told);
+    for (const SafetensorsFile& file : package.files) {
+        const std::string name = bare_name(file.name()), to = join_path(folder, name);
+        if (!in_place) link_or_copy_file(file.name(), to, progress.of_next_file());
+        manifest.files[name] = hash_source(ByteSource(File::open(to)), progress.of_next_file());
+    }
+    write_file_atomically(join_path(folder, kManifestFile), write_manifest(manifest));
+}
+
+} // namespace steer
