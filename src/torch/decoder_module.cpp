@@ -49,7 +49,7 @@ class Check {
     template<class Number> void number(const char* attribute, Number expected) const {
         const c10::IValue value = get(attribute);
         const bool same = std::is_integral_v<Number> ? value.isInt() && value.toInt() == static_cast<int64_t>(expected)
-                                                     : value.isDouble() && value.toDouble() == static_cast<double>(expected);
+                                                     : value.isDouble() && static_cast<float>(value.toDouble()) == static_cast<float>(expected);
         if (!same) fail(STEER_ERR_MISMATCH, "{}: attribute {} must be {}, as config.json says", name_, attribute, expected);
     }
 
