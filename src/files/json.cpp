@@ -2,6 +2,8 @@
 
 #include "files/error.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -39,9 +41,9 @@ class Cursor {
     const char** progress_ = nullptr;
 };
 
-// Builds the value while it counts. Keys are appended without a look-up (an ordered_json would search the whole object
-// for each of 150,000 vocabulary entries) and checked for doubles when the object is complete.
-class Builder : public nlohmann::json_sax<Json> {
+// Builds the value while it counts. Keys are appended without a look-up (150,000 vocabulary entries) and checked for
+// doubles when the object is complete.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
   public:
     Builder(std::string_view text, const std::string& name, const JsonLimits& limits)
         : text_(text), name_(name), limits_(limits), progress_(text.data()) {}
@@ -191,16 +193,12 @@ Json parse_json(std::string_view text, const std::string& name, const JsonLimits
     }
     Builder builder(text, name, limits);
     Cursor begin(text.data(), builder.progress()), end(text.data() + text.size(), builder.progress());
-    Json::sax_parse(begin, end, &builder);
+    nlohmann::json::sax_parse(begin, end, &builder);
     return builder.take();
 }
 
 const Json* find_field(const Json& object, std::string_view key) {
-    if (!object.is_object()) return nullptr;
-    for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) {
-        if (name == key) return &value;
-    }
-    return nullptr;
+    return object.find(key);
 }
 
 const Json& get_field(const Json& object, std::string_view key, const std::string& name) {

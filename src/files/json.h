@@ -1,15 +1,13 @@
 // JSON from files and callers: strict, with limits, and with errors that say where.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "files/json_value.h"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace steer {
-
-using Json = nlohmann::ordered_json; // keys keep the order of the text
 
 struct JsonLimits {
     size_t depth = 64;

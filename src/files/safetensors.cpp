@@ -2,6 +2,7 @@
 
 #include "files/checked.h"
 #include "files/error.h"
+#include "files/json_value.h"
 #include "files/quote.h"
 
 #include <nlohmann/json.hpp>
@@ -240,21 +241,20 @@ std::vector<float> SafetensorsFile::read_floats(const TensorInfo& tensor) const 
 }
 
 std::string write_safetensors(const std::vector<TensorBytes>& tensors, const TextMap& metadata) {
-    nlohmann::ordered_json header = nlohmann::ordered_json::object();
-    if (!metadata.empty()) header["__metadata__"] = metadata;
+    Json::object_t header;
+    if (!metadata.empty()) {
+        Json& entries = header.emplace_back("__metadata__", Json::object()).second;
+        for (const auto& [key, value] : metadata) entries[key] = value;
+    }
     uint64_t at = 0;
     for (const TensorBytes& tensor : tensors) {
         const uint64_t end = at + tensor.bytes.size();
-        header[tensor.name] = {
-            {"dtype", dtype_name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {at, end}}};
+        header.emplace_back(tensor.name, Json::object_t{{"dtype", dtype_name(tensor.dtype)},
+                                                        {"shape", Json::array_t(tensor.shape.begin(), tensor.shape.end())},
+                                                        {"data_offsets", Json::array_t{at, end}}});
         at = end;
     }
-    std::string text;
-    try {
-        text = header.dump();
-    } catch (const nlohmann::json::exception&) {
-        fail(STEER_ERR_ARG, "a name or an entry of the metadata is not UTF-8 text: nothing was written");
-    }
+    std::string text = Json(std::move(header)).dump(-1, /*strict=*/true);
     text.append((8 - text.size() % 8) % 8, ' '); // so that the data is aligned
     const uint64_t header_size = text.size();
     if (header_size > kHeaderMax)

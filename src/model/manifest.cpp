@@ -66,7 +66,7 @@ std::string write_manifest(const Manifest& manifest) {
     json["decoder_interface"] = kDecoderInterface;
     json["fingerprint"] = to_hex(manifest.fingerprint);
     for (const auto& [name, entry] : manifest.files)
-        json["files"][name] = {{"size", entry.size}, {"sha256", to_hex(entry.sha256)}};
+        json["files"][name] = Json::object_t{{"size", entry.size}, {"sha256", to_hex(entry.sha256)}};
     json["manifest_sha256"] = std::string(kHexSize, '0');
     std::string text = json.dump(2) + "\n";
     const size_t at = find_sum(text, kManifestFile);

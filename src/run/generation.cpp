@@ -15,7 +15,7 @@ std::vector<int32_t> end_tokens(const Json& object, const std::string& name, int
     if (!found->is_array()) return {static_cast<int32_t>(get_int(object, "eos_token_id", name, 0, vocab_size - 1))};
     std::vector<int32_t> tokens;
     for (const Json& entry : *found) {
-        if (!entry.is_number_integer() || entry < 0 || entry >= vocab_size)
+        if (!entry.is_number_unsigned() || entry.get<uint64_t>() >= static_cast<uint64_t>(vocab_size))
             fail(STEER_ERR_FORMAT, "{}: \"eos_token_id\" must be token ids below {}", name, vocab_size);
         tokens.push_back(entry.get<int32_t>());
     }

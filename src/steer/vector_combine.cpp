@@ -81,7 +81,7 @@ std::string describe(const std::vector<Part>& parts) {
         entry["weight"] = double{part.weight};
         list.push_back(std::move(entry));
     }
-    return list.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return list.dump();
 }
 
 } // namespace

@@ -65,7 +65,7 @@ class Loader {
     static bool absent(const Json* field) { return !field || field->is_null(); }
 
     [[noreturn]] void unsupported(std::string_view what, const Json& value) const {
-        std::string words = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+        std::string words = value.dump();
         if (words.size() > 120) words = words.substr(0, 120) + "...";
         fail(STEER_ERR_UNSUPPORTED, "{}: {} is not supported: {}", name_, what, words);
     }
@@ -87,7 +87,7 @@ class Loader {
         }
         const Json& split = steps[0];
         if (get_string_or(get_object(split, "pattern", name_), "Regex", name_, "") != qwen_pattern) {
-            unsupported("pre_tokenizer pattern", split["pattern"]);
+            unsupported("pre_tokenizer pattern", *split.find("pattern"));
         }
         if (get_string(split, "behavior", name_) != "Isolated" || get_bool_or(split, "invert", name_, false)) {
             unsupported("pre_tokenizer Split", split);
@@ -99,11 +99,11 @@ class Loader {
     }
 
     void check_model(const Json& model) const {
-        if (get_string_or(model, "type", name_, "BPE") != "BPE") unsupported("model", model["type"]);
+        if (get_string_or(model, "type", name_, "BPE") != "BPE") unsupported("model", *model.find("type"));
         for (const char* key :
              {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"}) {
             const Json* field = find_field(model, key);
-            bool off = absent(field) || *field == "" || *field == false || *field == 0.0;
+            bool off = absent(field) || *field == Json("") || *field == Json(false) || (field->is_number() && field->get<double>() == 0.0);
             if (!off) unsupported(fmt::format("model.{}", key), *field);
         }
     }

@@ -7,7 +7,7 @@
 //   extract FILE HOLDOUT SEED        safetensors with positive, negative [pairs, layers, hidden] and groups I64: JSON
 // A failure is one line "STATUS words" on standard error and exit status 1.
 #include "files/error.h"
-#include "files/json.h"
+#include "../tree.h"
 #include "files/safetensors.h"
 #include "steer/extract.h"
 #include "steer/vector.h"
@@ -19,12 +19,12 @@ using namespace steer;
 
 namespace {
 
-Json figure(float value) { return std::isnan(value) ? Json(nullptr) : Json(double{value}); }
+Tree figure(float value) { return std::isnan(value) ? Tree(nullptr) : Tree(double{value}); }
 
-Json to_json(const VectorRow& row) {
+Tree to_json(const VectorRow& row) {
     if (!row.present()) return nullptr;
-    Json out = Json::object();
-    out["values"] = Json::array();
+    Tree out = Tree::object();
+    out["values"] = Tree::array();
     for (const float value : row.values) out["values"].push_back(double{value});
     out["norm"] = figure(row.norm);
     out["residual_norm"] = figure(row.residual_norm);
@@ -37,14 +37,14 @@ Json to_json(const VectorRow& row) {
     return out;
 }
 
-Json rows_to_json(const std::vector<VectorRow>& rows) {
-    Json out = Json::array();
+Tree rows_to_json(const std::vector<VectorRow>& rows) {
+    Tree out = Tree::array();
     for (const VectorRow& row : rows) out.push_back(to_json(row));
     return out;
 }
 
-Json to_json(const Vector& v) {
-    Json out = Json::object();
+Tree to_json(const Vector& v) {
+    Tree out = Tree::object();
     out["name"] = v.name;
     out["hidden_size"] = v.hidden_size;
     out["layer_begin"] = v.layer_begin, out["layer_end"] = v.layer_end;
@@ -64,7 +64,7 @@ const TensorInfo& need(const SafetensorsFile& file, const char* name) {
     return *tensor;
 }
 
-Json extract(const char* path, float holdout, uint64_t seed) {
+Tree extract(const char* path, float holdout, uint64_t seed) {
     const SafetensorsFile file = SafetensorsFile::open(path);
     const TensorInfo& states = need(file, "positive");
     const std::vector<float> positive = file.read_floats(states), negative = file.read_floats(need(file, "negative"));
@@ -81,11 +81,11 @@ Json extract(const char* path, float holdout, uint64_t seed) {
     for (const uint32_t pair : extraction.order())
         extraction.add({positive.data() + pair * size, size}, {negative.data() + pair * size, size});
     const MeanDifferenceResult result = extraction.finish({});
-    Json out = Json::object();
+    Tree out = Tree::object();
     out["order"] = extraction.order(), out["train_pairs"] = result.train_pairs;
     out["train_groups"] = result.train_groups, out["holdout_groups"] = result.holdout_groups;
     out["rows"] = rows_to_json(result.rows);
-    out["separation"] = Json::array();
+    out["separation"] = Tree::array();
     for (const float value : result.separation) out["separation"].push_back(figure(value));
     out["best"] = {result.best_begin, result.best_end}, out["gauge_layer"] = result.gauge_layer;
     return out;

@@ -1,6 +1,6 @@
 // config.json: both key layouts, defaults, what is refused and in which words; rotary frequencies against their formula.
 #include "files/error.h"
-#include "files/json.h"
+#include "../tree.h"
 #include "model/config.h"
 
 #include <catch2/catch.hpp>
@@ -12,16 +12,16 @@ using namespace steer;
 
 namespace {
 
-Json qwen2() {
-    return Json{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 4}, {"hidden_size", 64},
+Tree qwen2() {
+    return Tree{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 4}, {"hidden_size", 64},
                 {"intermediate_size", 128}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", 300},
                 {"max_position_embeddings", 512}, {"rope_theta", 1000000.0}};
 }
 
-ModelConfig parse(const Json& json) { return parse_model_config(json.dump(), "config.json"); }
+ModelConfig parse(const Tree& json) { return parse_model_config(json.dump(), "config.json"); }
 
-void refuses(steer_status status, const std::string& words, const std::function<void(Json&)>& change) {
-    Json json = qwen2();
+void refuses(steer_status status, const std::string& words, const std::function<void(Tree&)>& change) {
+    Tree json = qwen2();
     change(json);
     INFO(json.dump());
     try {
@@ -48,7 +48,7 @@ TEST_CASE("a Qwen2 config is read") {
 }
 
 TEST_CASE("a Qwen3 config has norms instead of biases, and its own head size") {
-    Json json = qwen2();
+    Tree json = qwen2();
     json["architectures"] = {"Qwen3ForCausalLM"};
     CHECK(parse(json).head_dim == 128); // the family's default, not hidden / heads
     json["head_dim"] = 32;
@@ -59,7 +59,7 @@ TEST_CASE("a Qwen3 config has norms instead of biases, and its own head size") {
 }
 
 TEST_CASE("older and newer key layouts of YaRN say the same") {
-    Json older = qwen2(), newer = qwen2();
+    Tree older = qwen2(), newer = qwen2();
     older["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}};
     newer.erase("rope_theta");
     newer["rope_parameters"] = {{"rope_type", "yarn"}, {"rope_theta", 1000000.0}, {"factor", 4.0}, {"original_max_position_embeddings", 128}};
@@ -70,7 +70,7 @@ TEST_CASE("older and newer key layouts of YaRN say the same") {
 }
 
 TEST_CASE("rotary frequencies are theta^(-2i/D); YaRN keeps the fastest and divides the slowest by its factor") {
-    Json json = qwen2();
+    Tree json = qwen2();
     const RopeTable plain = make_rope_table(parse(json));
     REQUIRE(plain.frequencies.size() == 8);
     for (int i = 0; i < 8; i++) CHECK(plain.frequencies[i] == Approx(std::pow(1e6, -2.0 * i / 16.0)).epsilon(1e-6));
@@ -82,24 +82,24 @@ TEST_CASE("rotary frequencies are theta^(-2i/D); YaRN keeps the fastest and divi
 }
 
 TEST_CASE("what cannot be run is refused by name") {
-    refuses(STEER_ERR_UNSUPPORTED, "LlamaForCausalLM", [](Json& j) { j["architectures"] = {"LlamaForCausalLM"}; });
-    refuses(STEER_ERR_UNSUPPORTED, "use_sliding_window", [](Json& j) { j["use_sliding_window"] = true; });
-    refuses(STEER_ERR_UNSUPPORTED, "hidden_act", [](Json& j) { j["hidden_act"] = "gelu"; });
-    refuses(STEER_ERR_UNSUPPORTED, "quantization_config", [](Json& j) { j["quantization_config"] = {{"bits", 4}}; });
-    refuses(STEER_ERR_UNSUPPORTED, "longrope", [](Json& j) { j["rope_scaling"] = {{"type", "longrope"}, {"factor", 2.0}}; });
+    refuses(STEER_ERR_UNSUPPORTED, "LlamaForCausalLM", [](Tree& j) { j["architectures"] = {"LlamaForCausalLM"}; });
+    refuses(STEER_ERR_UNSUPPORTED, "use_sliding_window", [](Tree& j) { j["use_sliding_window"] = true; });
+    refuses(STEER_ERR_UNSUPPORTED, "hidden_act", [](Tree& j) { j["hidden_act"] = "gelu"; });
+    refuses(STEER_ERR_UNSUPPORTED, "quantization_config", [](Tree& j) { j["quantization_config"] = {{"bits", 4}}; });
+    refuses(STEER_ERR_UNSUPPORTED, "longrope", [](Tree& j) { j["rope_scaling"] = {{"type", "longrope"}, {"factor", 2.0}}; });
 }
 
 TEST_CASE("broken configs are refused with their field") {
-    refuses(STEER_ERR_FORMAT, "architectures", [](Json& j) { j["architectures"] = Json::array(); });
-    refuses(STEER_ERR_FORMAT, "hidden_size", [](Json& j) { j.erase("hidden_size"); });
-    refuses(STEER_ERR_FORMAT, "hidden_size", [](Json& j) { j["hidden_size"] = -1; });
-    refuses(STEER_ERR_FORMAT, "hidden_size", [](Json& j) { j["hidden_size"] = 1e300; });
-    refuses(STEER_ERR_FORMAT, "num_hidden_layers", [](Json& j) { j["num_hidden_layers"] = 1000000; });
-    refuses(STEER_ERR_FORMAT, "num_key_value_heads", [](Json& j) { j["num_key_value_heads"] = 3; });
-    refuses(STEER_ERR_FORMAT, "head_dim", [](Json& j) { j["head_dim"] = 7; });
-    refuses(STEER_ERR_FORMAT, "rope_theta", [](Json& j) { j["rope_theta"] = 0.0; });
-    refuses(STEER_ERR_FORMAT, "tie_word_embeddings", [](Json& j) { j["tie_word_embeddings"] = "yes"; });
-    refuses(STEER_ERR_FORMAT, "rope_scaling", [](Json& j) { j["rope_scaling"] = 3; });
+    refuses(STEER_ERR_FORMAT, "architectures", [](Tree& j) { j["architectures"] = Tree::array(); });
+    refuses(STEER_ERR_FORMAT, "hidden_size", [](Tree& j) { j.erase("hidden_size"); });
+    refuses(STEER_ERR_FORMAT, "hidden_size", [](Tree& j) { j["hidden_size"] = -1; });
+    refuses(STEER_ERR_FORMAT, "hidden_size", [](Tree& j) { j["hidden_size"] = 1e300; });
+    refuses(STEER_ERR_FORMAT, "num_hidden_layers", [](Tree& j) { j["num_hidden_layers"] = 1000000; });
+    refuses(STEER_ERR_FORMAT, "num_key_value_heads", [](Tree& j) { j["num_key_value_heads"] = 3; });
+    refuses(STEER_ERR_FORMAT, "head_dim", [](Tree& j) { j["head_dim"] = 7; });
+    refuses(STEER_ERR_FORMAT, "rope_theta", [](Tree& j) { j["rope_theta"] = 0.0; });
+    refuses(STEER_ERR_FORMAT, "tie_word_embeddings", [](Tree& j) { j["tie_word_embeddings"] = "yes"; });
+    refuses(STEER_ERR_FORMAT, "rope_scaling", [](Tree& j) { j["rope_scaling"] = 3; });
     CHECK_THROWS_AS(parse_model_config("[1]", "config.json"), Error);
     CHECK_THROWS_AS(parse_model_config("{", "config.json"), Error);
 }

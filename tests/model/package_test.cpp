@@ -1,6 +1,6 @@
 // Model folders: found, checked against the config, fingerprinted alike however they are cut into files.
 #include "files/error.h"
-#include "files/json.h"
+#include "../tree.h"
 #include "model/package.h"
 
 #include <catch2/catch.hpp>
@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Json small_config() {
-    return Json{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 2}, {"hidden_size", 8}, {"intermediate_size", 16},
+Tree small_config() {
+    return Tree{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 2}, {"hidden_size", 8}, {"intermediate_size", 16},
                 {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"vocab_size", 20}};
 }
 
@@ -37,7 +37,7 @@ class Folder {
     void write_weights(size_t per_file, const std::function<void(std::vector<WeightShape>&)>& change = {}) {
         auto weights = expected_weights(parse_model_config(small_config().dump(), "config.json"));
         if (change) change(weights);
-        Json map = Json::object();
+        Tree map = Tree::object();
         for (size_t begin = 0; begin < weights.size(); begin += per_file) {
             const size_t end = std::min(begin + per_file, weights.size());
             const std::string name = per_file >= weights.size() ? "model.safetensors" : fmt::format("part-{}.safetensors", begin);
@@ -57,7 +57,7 @@ class Folder {
             }
             write(name, write_safetensors(tensors, {}));
         }
-        if (per_file < weights.size()) write("model.safetensors.index.json", Json{{"weight_map", map}}.dump());
+        if (per_file < weights.size()) write("model.safetensors.index.json", Tree{{"weight_map", map}}.dump());
     }
 
   private:

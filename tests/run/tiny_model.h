@@ -2,7 +2,7 @@
 // ChatML. Its weights are zeros, which the fake backend does not read.
 #pragma once
 
-#include "files/json.h"
+#include "../tree.h"
 #include "files/safetensors.h"
 #include "model/package.h"
 
@@ -30,39 +30,38 @@ inline std::string byte_character(int byte) {
     return {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 0x3f))};
 }
 
-inline steer::Json tokenizer_json() {
-    using steer::Json;
-    Json vocab = Json::object();
+inline Tree tokenizer_json() {
+        Tree vocab = Tree::object();
     for (int byte = 0; byte < 256; byte++) vocab[byte_character(byte)] = byte;
     vocab["he"] = 256;
     vocab["ll"] = 257;
     vocab["hell"] = 258;
-    Json added = Json::array();
+    Tree added = Tree::array();
     const char* const names[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
     for (int i = 0; i < 3; i++)
         added.push_back({{"id", kEndOfText + i}, {"content", names[i]}, {"single_word", false}, {"lstrip", false},
                          {"rstrip", false}, {"normalized", false}, {"special", true}});
     const char* const pattern = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
                                 "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-    Json level{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
-    Json split{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+    Tree level{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", false}};
+    Tree split{{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
     return {{"version", "1.0"},
             {"truncation", nullptr},
             {"padding", nullptr},
             {"added_tokens", added},
             {"normalizer", {{"type", "NFC"}}},
-            {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({split, level})}}},
+            {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Tree::array({split, level})}}},
             {"post_processor", level},
             {"decoder", level},
             {"model",
              {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", ""},
               {"end_of_word_suffix", ""}, {"fuse_unk", false}, {"byte_fallback", false}, {"vocab", vocab},
-              {"merges", Json::array({"h e", "l l", "he ll"})}}}};
+              {"merges", Tree::array({"h e", "l l", "he ll"})}}}};
 }
 
 struct Options {
     int layers = 3, hidden = 16, context = 2048;
-    steer::Json generation = {{"do_sample", true}, {"temperature", 0.8}, {"top_p", 0.95}, {"eos_token_id", {kImEnd, kEndOfText}}};
+    Tree generation = {{"do_sample", true}, {"temperature", 0.8}, {"top_p", 0.95}, {"eos_token_id", {kImEnd, kEndOfText}}};
     float weight = 0.0f; // of every element: another one, another fingerprint
 };
 
@@ -70,9 +69,8 @@ class Folder {
   public:
     explicit Folder(const Options& options = {})
         : path_((std::filesystem::temp_directory_path() / "steer_tiny_XXXXXX").string()) {
-        using steer::Json;
-        if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary folder");
-        const Json config{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", options.layers},
+                if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error("no temporary folder");
+        const Tree config{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", options.layers},
                           {"hidden_size", options.hidden}, {"intermediate_size", 2 * options.hidden},
                           {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"vocab_size", kVocabulary},
                           {"max_position_embeddings", options.context}, {"tie_word_embeddings", true}};
@@ -82,7 +80,7 @@ class Folder {
         const char* const chat_template =
             "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
             "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}";
-        write("tokenizer_config.json", Json{{"eos_token", "<|im_end|>"}, {"chat_template", chat_template}}.dump());
+        write("tokenizer_config.json", Tree{{"eos_token", "<|im_end|>"}, {"chat_template", chat_template}}.dump());
         write_weights(config, options.weight);
     }
     ~Folder() { std::filesystem::remove_all(path_); }
@@ -93,7 +91,7 @@ class Folder {
     void write(const std::string& name, const std::string& bytes) const {
         std::ofstream(path_ + "/" + name, std::ios::binary) << bytes;
     }
-    void write_weights(const steer::Json& config, float weight) const {
+    void write_weights(const Tree& config, float weight) const {
         const auto shapes = steer::expected_weights(steer::parse_model_config(config.dump(), "config.json"));
         const std::vector<float> values(static_cast<size_t>(kVocabulary) * 4096, weight);
         std::vector<steer::TensorBytes> tensors;

@@ -1,7 +1,7 @@
 // A tokenizer.json small enough to work out by hand: 256 bytes, a few merges, a few control tokens.
 #pragma once
 
-#include "files/json.h"
+#include "../tree.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
@@ -35,17 +35,17 @@ inline std::string bytes_name(const std::string& bytes) {
 }
 
 // Token of one byte: its value. Token of the i-th merge: 256 + i. Control tokens from 1000 on.
-inline Json small_tokenizer_json(const std::vector<std::pair<std::string, std::string>>& merges = {}) {
-    Json vocab = Json::object(), rules = Json::array();
+inline Tree small_tokenizer_json(const std::vector<std::pair<std::string, std::string>>& merges = {}) {
+    Tree vocab = Tree::object(), rules = Tree::array();
     for (int byte = 0; byte < 256; ++byte) vocab[byte_name(static_cast<uint8_t>(byte))] = byte;
     for (const auto& [left, right] : merges) {
         vocab[bytes_name(left + right)] = 256 + static_cast<int>(rules.size());
         rules.push_back({bytes_name(left), bytes_name(right)});
     }
     auto added = [](int32_t id, const char* text, bool special) {
-        return Json{{"id", id}, {"content", text}, {"normalized", false}, {"special", special}};
+        return Tree{{"id", id}, {"content", text}, {"normalized", false}, {"special", special}};
     };
-    Json steps = {{{"type", "Split"}, {"pattern", {{"Regex", std::string(qwen_pattern)}}}, {"behavior", "Isolated"}},
+    Tree steps = {{{"type", "Split"}, {"pattern", {{"Regex", std::string(qwen_pattern)}}}, {"behavior", "Isolated"}},
                   {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}};
     return {
         {"added_tokens",

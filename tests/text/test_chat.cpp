@@ -83,8 +83,8 @@ TEST_CASE("every operation keeps the origin of each byte") {
                         request) == ".Xab,cdX");
     CHECK(from_messages("{% for k in 'ab' %}{{ k }}{% endfor %}{% for k in messages[0].role %}{{ k }}{% endfor %}",
                         request) == "..user");
-    request.variables = {{"name", "V"}};
-    request.tools = {{{"name", "T"}}};
+    request.variables = Json::object_t{{"name", "V"}};
+    request.tools = Json::array_t{Json::object_t{{"name", "T"}}};
     CHECK(from_messages("{{ name }}{{ tools[0].name }}{{ tools|length }}", request) == "VT.");
 }
 
@@ -193,10 +193,10 @@ TEST_CASE("a request that makes no sense is refused") {
     request = ask({{"user", "q"}});
     request.variables = Json::array();
     CHECK(refusal("x", request) == STEER_ERR_ARG);
-    request.variables = {{"messages", 1}};
+    request.variables = Json::object_t{{"messages", 1}};
     CHECK(refusal("x", request) == STEER_ERR_ARG);
     request = ask({{"user", "q"}});
-    request.messages[0].extra = {{"content", "other"}};
+    request.messages[0].extra = Json::object_t{{"content", "other"}};
     CHECK(refusal("x", request) == STEER_ERR_ARG);
     request.messages[0].extra = "text";
     CHECK(refusal("x", request) == STEER_ERR_ARG);

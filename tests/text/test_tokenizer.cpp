@@ -23,7 +23,7 @@ std::vector<std::string> words(std::string_view text) {
     return out;
 }
 
-steer_status refusal(const Json& json) {
+steer_status refusal(const Tree& json) {
     try {
         load_bpe_tokenizer(json.dump(), "small");
     } catch (const Error& error) {
@@ -95,7 +95,7 @@ TEST_CASE("control tokens are read only when asked for, the leftmost and longest
     CHECK(tokenizer->token_bytes(500).empty());
     CHECK(tokenizer->token_bytes(1 << 30).empty());
 
-    Json longer = small_tokenizer_json();
+    Tree longer = small_tokenizer_json();
     longer["added_tokens"].push_back({{"id", 1003}, {"content", "<think>ing"}});
     longer["added_tokens"].push_back({{"id", 1004}, {"content", "k>i"}});
     auto other = load_bpe_tokenizer(longer.dump(), "small");
@@ -111,7 +111,7 @@ TEST_CASE("text is normalised between control tokens, and broken bytes are repla
     CHECK(spell(*tokenizer, encode(*tokenizer, "a\xFF\xE3\x81")) == "a\xEF\xBF\xBD\xEF\xBF\xBD");
     CHECK(encode(*tokenizer, "").empty());
     CHECK(encode(*tokenizer, std::string_view("\0a", 2)) == Ids{0, 'a'});
-    Json plain = small_tokenizer_json();
+    Tree plain = small_tokenizer_json();
     plain["normalizer"] = nullptr;
     CHECK(load_bpe_tokenizer(plain.dump(), "small")->normalise("e\xCC\x81") == "e\xCC\x81");
 }
@@ -139,38 +139,38 @@ TEST_CASE("NFC: examples of UAX 15 and Hangul") {
 
 TEST_CASE("files that would be read wrongly are refused") {
     auto changed = [](auto&& edit) {
-        Json json = small_tokenizer_json({{"a", "b"}});
+        Tree json = small_tokenizer_json({{"a", "b"}});
         edit(json);
         return refusal(json);
     };
-    CHECK(changed([](Json&) {}) == STEER_OK);
-    CHECK(changed([](Json& j) { j["model"]["merges"][0] = "a b"; }) == STEER_OK);
-    CHECK(changed([](Json& j) { j["normalizer"]["type"] = "NFKC"; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Json& j) { j["model"]["ignore_merges"] = true; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Json& j) { j["added_tokens"][0]["rstrip"] = true; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Json& j) { j["added_tokens"][0]["content"] = std::string(513, 'x'); }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Json& j) { j["added_tokens"][0]["id"] = -5; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["added_tokens"][0]["id"] = 1 << 30; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["model"]["vocab"]["a"] = 1 << 30; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["model"]["vocab"]["a"] = "1"; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["model"]["merges"][0] = "ab"; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["model"]["merges"][0] = {"a", "zzz"}; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["model"].erase("merges"); }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Json& j) { j["pre_tokenizer"] = nullptr; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree&) {}) == STEER_OK);
+    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = "a b"; }) == STEER_OK);
+    CHECK(changed([](Tree& j) { j["normalizer"]["type"] = "NFKC"; }) == STEER_ERR_UNSUPPORTED);
+    CHECK(changed([](Tree& j) { j["model"]["ignore_merges"] = true; }) == STEER_ERR_UNSUPPORTED);
+    CHECK(changed([](Tree& j) { j["added_tokens"][0]["rstrip"] = true; }) == STEER_ERR_UNSUPPORTED);
+    CHECK(changed([](Tree& j) { j["added_tokens"][0]["content"] = std::string(513, 'x'); }) == STEER_ERR_UNSUPPORTED);
+    CHECK(changed([](Tree& j) { j["added_tokens"][0]["id"] = -5; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["added_tokens"][0]["id"] = 1 << 30; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["model"]["vocab"]["a"] = 1 << 30; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["model"]["vocab"]["a"] = "1"; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = "ab"; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = {"a", "zzz"}; }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["model"].erase("merges"); }) == STEER_ERR_FORMAT);
+    CHECK(changed([](Tree& j) { j["pre_tokenizer"] = nullptr; }) == STEER_ERR_FORMAT);
     CHECK_THROWS_AS(load_bpe_tokenizer("", "small"), Error);
     CHECK_THROWS_AS(load_bpe_tokenizer("[]", "small"), Error);
 }
 
 TEST_CASE("the fingerprint follows tokens, flags and merges, not the spelling of the file") {
-    auto print = [](const Json& json, int indent = -1) {
+    auto print = [](const Tree& json, int indent = -1) {
         return load_bpe_tokenizer(json.dump(indent), "small")->fingerprint();
     };
-    Json base = small_tokenizer_json({{"a", "b"}, {"b", "c"}});
+    Tree base = small_tokenizer_json({{"a", "b"}, {"b", "c"}});
     CHECK(print(base) == print(base, 2));
-    Json as_text = base;
+    Tree as_text = base;
     as_text["model"]["merges"] = {"a b", "b c"};
     CHECK(print(base) == print(as_text));
-    Json flag = base, order = base, token = base;
+    Tree flag = base, order = base, token = base;
     flag["added_tokens"][2]["special"] = true;
     order["model"]["merges"] = {"b c", "a b"};
     token["added_tokens"][2]["content"] = "<thinK>";

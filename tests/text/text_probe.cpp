@@ -37,7 +37,8 @@ std::vector<int32_t> as_ids(const std::string& bytes) {
 // {"messages": [{"role", "content", ...}], "tools", "variables", "open_reply", "continue_last", "prefer": [ids]}
 ChatRequest read_request(const Json& json, std::vector<int32_t>& prefer) {
     ChatRequest request;
-    for (const Json& entry : json["messages"]) {
+    const auto field = [&](const char* key) { return json.find(key) == nullptr ? Json() : *json.find(key); };
+    for (const Json& entry : get_array(json, "messages", "request")) {
         ChatMessage message;
         for (const auto& [key, value] : entry.items()) {
             if (key == "role") {
@@ -50,11 +51,11 @@ ChatRequest read_request(const Json& json, std::vector<int32_t>& prefer) {
         }
         request.messages.push_back(std::move(message));
     }
-    request.tools = json.value("tools", Json());
-    request.variables = json.value("variables", Json());
-    request.open_reply = json.value("open_reply", false);
-    request.continue_last = json.value("continue_last", false);
-    if (json.contains("prefer")) prefer = json["prefer"].get<std::vector<int32_t>>();
+    request.tools = field("tools");
+    request.variables = field("variables");
+    request.open_reply = get_bool_or(json, "open_reply", "request", false);
+    request.continue_last = get_bool_or(json, "continue_last", "request", false);
+    for (const Json& id : field("prefer")) prefer.push_back(id.get<int32_t>());
     return request;
 }
 
