@@ -1,22 +1,41 @@
 #include "files/json_value.h"
 
 #include "files/error.h"
+#include "files/utf8.h"
 
-#include <nlohmann/json.hpp>
-
-#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <iterator>
 
 namespace steer {
 namespace {
 
-// Strings and numbers as nlohmann writes them: these values hold no memory that is freed by way of more.
-template<class Value> std::string scalar(const Value& value, bool strict) {
-    using Writer = nlohmann::json;
-    try {
-        return Writer(value).dump(-1, ' ', false, strict ? Writer::error_handler_t::strict : Writer::error_handler_t::replace);
-    } catch (const Writer::exception&) {
-        fail(STEER_ERR_ARG, "a text is not UTF-8: it cannot be written as JSON");
+void write_string(std::string_view text, bool strict, std::string& out) {
+    constexpr std::string_view escaped = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
+    out += '"';
+    while (!text.empty()) {
+        const Utf8Char next = decode_utf8(text.data(), text.data() + text.size());
+        const size_t escape = escaped.find(text[0]);
+        if (next.kind != Utf8Char::Good && strict) fail(STEER_ERR_ARG, "a text is not UTF-8: it cannot be written as JSON");
+        if (next.kind != Utf8Char::Good) out += replacement_character;
+        else if (escape != escaped.npos) out.append(1, '\\').append(1, letters[escape]);
+        else if (static_cast<unsigned char>(text[0]) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(text[0]));
+        else out += text.substr(0, next.size);
+        text.remove_prefix(next.size);
     }
+    out += '"';
+}
+
+// The shortest digits that read back as the same number, with a point or an exponent: a reader sees that it is no integer.
+void write_double(double value, std::string& out) {
+    if (!std::isfinite(value)) {
+        out += "null";
+        return;
+    }
+    char digits[32];
+    const std::string_view text(digits, static_cast<size_t>(std::to_chars(digits, std::end(digits), value).ptr - digits));
+    out += text;
+    if (text.find_first_of(".e") == text.npos) out += ".0";
 }
 
 } // namespace
@@ -71,14 +90,14 @@ void Json::write(std::string& out, int indent, int depth, bool strict) const {
     case value_t::boolean: out += get<bool>() ? "true" : "false"; break;
     case value_t::number_integer: out += fmt::format("{}", get<int64_t>()); break;
     case value_t::number_unsigned: out += fmt::format("{}", get<uint64_t>()); break;
-    case value_t::number_float: out += scalar(get<double>(), strict); break;
-    case value_t::string: out += scalar(get_ref<const std::string&>(), strict); break;
+    case value_t::number_float: write_double(get<double>(), out); break;
+    case value_t::string: write_string(get_ref<const std::string&>(), strict, out); break;
     case value_t::array:
         elements('[', ']', get_ref<const array_t&>(), [&](const Json& one) { one.write(out, indent, depth + 1, strict); });
         break;
     case value_t::object:
         elements('{', '}', items(), [&](const auto& field) {
-            out += scalar(field.first, strict);
+            write_string(field.first, strict, out);
             out += indent >= 0 ? ": " : ":";
             field.second.write(out, indent, depth + 1, strict);
         });

@@ -34,9 +34,12 @@ class Step {
     void finish() noexcept {
         guarded([&] {
             if (planned_) take_results();
-            fill_rest();
+            if (out_.step.status != STEER_OK) return false; // refused while it was prepared
+            if (!computed_) session_.step_controls_.fill_nothing(session_.controls_, out_.gauges, out_.push_free, out_.strengths);
+            keep();
             return true;
         });
+        out_.point();
     }
 
     void compute_alone() {
@@ -63,18 +66,20 @@ class Step {
     void take_prompt();
     void take_token();
     void finish_turn(int32_t finish);
-    void keep();
-    void fill_rest();
     void read_prompt_scores();
+    void keep() noexcept;
+    bool samples() const { return row_.draw != nullptr; }
 
     Session& session_;
     StepOutcome& out_;
     PassRow row_;
     Draw draw_{};
     GenerationPtr generation_;
-    StepControls controls_;
+    StepControls controls_; // copies, kept when the step has succeeded
+    ReplyText text_;
+    SteeringKey prompt_key_, reply_key_;
     std::vector<uint8_t> chooses_reply_;
-    bool planned_ = false;
+    bool planned_ = false, computed_ = false;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
@@ -99,10 +104,8 @@ template<class Body> bool Step::guarded(Body body) noexcept {
 bool Step::plan_pass() {
     TokenList& list = session_.list_;
     generation_ = session_.generation();
-    if (generation_ != session_.text_settings_) {
-        session_.text_.set_stop_texts(generation_->stop_texts);
-        session_.text_settings_ = generation_;
-    }
+    text_ = session_.text_;
+    if (generation_ != session_.text_settings_) text_.set_stop_texts(generation_->stop_texts);
     if (session_.cancelled()) return finish_turn(STEER_FINISH_CANCELLED), false;
     if (list.size() == 0) fail(STEER_ERR_STATE, "the session has no tokens: steer_session_set_tokens comes first");
     const auto pool = session_.model_->device_pool();
@@ -158,28 +161,14 @@ void Step::take_results() {
     if (!row_.finite)
         fail(STEER_ERR_NUMERIC, "the logits after position {} are not finite: lower the strengths, and refresh if the "
                                 "cache was computed under them", row_.end() - 1);
-    keep();
-    const SteeringKey reached = session_.list_.computed.back();
+    prompt_key_ = controls_.key(kSpanPrompt), reply_key_ = controls_.key(kSpanReply);
+    const int32_t count = static_cast<int32_t>(row_.ids.size());
     controls_.fill_strengths(out_.strengths);
-    controls_.fill_gauges(row_.readings, row_.draw != nullptr, out_.gauges);
-    controls_.fill_push_free(reached.lowest_site, out_.push_free);
-    session_.step_controls_ = std::move(controls_);
-    if (row_.draw != nullptr) take_token();
+    controls_.fill_gauges(row_.readings, samples(), out_.gauges);
+    controls_.fill_push_free(session_.list_.lowest_after(prompt_key_, reply_key_, count), out_.push_free);
+    if (samples()) take_token();
     else take_prompt();
-}
-
-// The pass has succeeded: from here on the list has its results.
-void Step::keep() {
-    const SteeringKey prompt = controls_.key(kSpanPrompt), reply = controls_.key(kSpanReply);
-    TokenList& list = session_.list_;
-    const std::lock_guard lock(session_.list_mutex_);
-    list.note_computed(prompt, reply, static_cast<int32_t>(row_.ids.size()));
-    if (row_.draw != nullptr) {
-        list.ids.push_back(row_.drawn.token);
-        list.marks.push_back(1);
-        session_.reply_count_++;
-    }
-    session_.publish();
+    computed_ = true;
 }
 
 void Step::take_prompt() {
@@ -215,30 +204,42 @@ void Step::take_token() {
 
     const std::vector<int32_t>& stops = generation_->stop_tokens;
     const bool stop_token = std::find(stops.begin(), stops.end(), drawn.token) != stops.end();
-    if (!stop_token) out_.text = session_.text_.push(tokenizer, drawn.token);
+    if (!stop_token) out_.text = text_.push(tokenizer, drawn.token);
 
     const int32_t token_max = generation_->token_max;
     if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
     else if (stop_token) finish_turn(STEER_FINISH_STOP_TOKEN);
-    else if (session_.text_.stopped()) finish_turn(STEER_FINISH_STOP_TEXT);
-    else if (token_max > 0 && session_.reply_count_ >= token_max) finish_turn(STEER_FINISH_TOKEN_MAX);
-    else if (session_.list_.size() >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
+    else if (text_.stopped()) finish_turn(STEER_FINISH_STOP_TEXT);
+    else if (token_max > 0 && session_.reply_count_ + 1 >= token_max) finish_turn(STEER_FINISH_TOKEN_MAX);
+    else if (session_.list_.size() + 1 >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
 }
 
 void Step::finish_turn(int32_t finish) {
     out_.step.finish = finish;
-    out_.text += session_.text_.flush();
+    out_.text += text_.flush();
 }
 
-void Step::fill_rest() {
+// All that could fail is done: from here on the session has what the step brought.
+void Step::keep() noexcept {
     steer_step& step = out_.step;
-    if (step.status == STEER_OK && out_.strengths.empty() && out_.gauges.empty()) // no pass was run
-        session_.step_controls_.fill_nothing(session_.controls_, out_.gauges, out_.push_free, out_.strengths);
+    {
+        TokenList& list = session_.list_;
+        const std::lock_guard lock(session_.list_mutex_);
+        if (computed_) list.note_computed(prompt_key_, reply_key_, static_cast<int32_t>(row_.ids.size())); // room was made
+        if (computed_ && samples()) {
+            list.ids.push_back(row_.drawn.token);
+            list.marks.push_back(1);
+            session_.reply_count_++;
+        }
+        session_.publish();
+        step.pending_count = static_cast<uint32_t>(std::max(0, list.size() - 1 - list.computed_count()));
+    }
+    if (computed_) session_.step_controls_ = std::move(controls_);
+    session_.text_ = std::move(text_);
+    session_.text_settings_ = std::move(generation_);
     if (session_.text_.held()) step.flags |= STEER_STEP_TEXT_HELD;
     if (!out_.text.empty() && session_.text_.ends_sentence()) step.flags |= STEER_STEP_SENTENCE_END;
-    step.pending_count = static_cast<uint32_t>(std::max(0, session_.list_.size() - 1 - session_.list_.computed_count()));
     step.milliseconds = std::chrono::duration<float, std::milli>(std::chrono::steady_clock::now() - begin_).count();
-    out_.point();
 }
 
 void Session::step_locked() {

@@ -27,6 +27,13 @@ void TokenList::note_computed(SteeringKey prompt, SteeringKey reply, int32_t cou
     }
 }
 
+int32_t TokenList::lowest_after(SteeringKey prompt, SteeringKey reply, int32_t count) const {
+    int32_t lowest = computed.empty() ? INT32_MAX : computed.back().lowest_site;
+    for (int32_t i = 0; i < count; i++)
+        lowest = std::min(lowest, (chooses_reply(computed_count() + i) ? reply : prompt).lowest_site);
+    return lowest;
+}
+
 void TokenList::drop_computed(int32_t from) {
     if (from < computed_count()) computed.resize(static_cast<size_t>(from));
 }

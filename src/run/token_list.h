@@ -27,6 +27,7 @@ struct TokenList {
     // From position on the list reads ids; entries stay as far as the list is unchanged, but for its last token's.
     void replace(int32_t position, std::span<const int32_t> new_ids, const uint8_t* new_marks);
     void note_computed(SteeringKey prompt, SteeringKey reply, int32_t count);
+    int32_t lowest_after(SteeringKey prompt, SteeringKey reply, int32_t count) const; // lowest_site, were it noted
     void drop_computed(int32_t from);
 
     // The first computed position that today's settings would compute differently; -1: none.

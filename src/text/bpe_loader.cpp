@@ -4,7 +4,7 @@
 #include "files/sha256.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pre_tokenizer.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 #include <unordered_map>

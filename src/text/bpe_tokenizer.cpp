@@ -2,7 +2,7 @@
 
 #include "text/nfc.h"
 #include "text/pre_tokenizer.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 namespace steer {
 

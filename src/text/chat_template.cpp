@@ -3,7 +3,7 @@
 #include "text/jinja/interpreter.h"
 #include "text/jinja/parser.h"
 #include "text/jinja/strings.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 namespace steer {
 namespace {

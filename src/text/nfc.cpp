@@ -1,7 +1,7 @@
 #include "text/nfc.h"
 
 #include "text/char_table.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 #include <utf8proc.h>

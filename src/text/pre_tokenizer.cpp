@@ -1,6 +1,6 @@
 #include "text/pre_tokenizer.h"
 
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 namespace steer {
 namespace {

@@ -1,6 +1,6 @@
 #include "text/utf8_gate.h"
 
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 

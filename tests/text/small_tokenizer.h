@@ -4,7 +4,7 @@
 #include "../tree.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <memory>
 #include <string>

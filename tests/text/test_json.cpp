@@ -3,6 +3,9 @@
 #include "files/json.h"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cmath>
 
 using namespace steer;
 
@@ -36,6 +39,37 @@ TEST_CASE("values arrive as they are, keys in order") {
     CHECK(json.dump() == "{\"z\":[1,-2,2.5,\"a\xE3\x81\x82\\n\",true,null],\"a\":{\"b\":{}}}");
     CHECK(parse_json(" 7 ", "file.json").get<int>() == 7);
     CHECK(parse_json("[]", "file.json").is_array());
+}
+
+TEST_CASE("what is written is what another reader reads") {
+    Json json;
+    json["text"] = "\"\\/\b\f\n\r\t\x01\x1f\x7f \xE3\x81\x82 \xF0\x9F\x98\x80";
+    json["numbers"] = Json::array_t{0, -1, INT64_MIN, UINT64_MAX, 0.1, 1e300, 5e-324, -0.0, 3.0, 1e21, std::nan("")};
+    json["deep"]["er"] = Json::array_t{Json::object(), Json::array(), nullptr, true, false};
+    for (const int indent : {-1, 0, 2}) {
+        const nlohmann::ordered_json read = nlohmann::ordered_json::parse(json.dump(indent));
+        CHECK(read["text"] == json.find("text")->get<std::string>());
+        CHECK(read["numbers"][2] == INT64_MIN);
+        CHECK(read["numbers"][3] == UINT64_MAX);
+        const auto& numbers = *json.find("numbers");
+        for (const int i : {4, 5, 6, 7, 8, 9}) {
+            CHECK(read["numbers"][i].is_number_float());
+            CHECK(read["numbers"][i].get<double>() == numbers[i].get<double>());
+        }
+        CHECK(read["numbers"][10].is_null());
+        CHECK(read["deep"].dump() == R"({"er":[{},[],null,true,false]})");
+        CHECK(read == nlohmann::ordered_json::parse(read.dump())); // and nothing else is in it
+    }
+}
+
+TEST_CASE("what is no UTF-8 is replaced, or refused where that is asked for") {
+    for (const char* bad : {"\xFF", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\xE3\x81", "\xF4\x90\x80\x80", "\xF0\x80\x80\x80"}) {
+        const std::string text = std::string("a") + bad + "b";
+        const nlohmann::json theirs(text);
+        CHECK(nlohmann::json::parse(Json(text).dump()).get<std::string>().front() == 'a');
+        CHECK_THROWS_AS(Json(text).dump(-1, true), Error);
+        CHECK_THROWS(theirs.dump());
+    }
 }
 
 TEST_CASE("what RFC 8259 refuses is refused") {

@@ -4,7 +4,7 @@
 #include "text/jinja/operators.h"
 #include "text/jinja/string_operations.h"
 #include "text/jinja/strings.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 #include <charconv>

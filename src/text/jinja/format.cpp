@@ -1,6 +1,6 @@
 #include "text/jinja/format.h"
 
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <cmath>
 #include <utf8proc.h>

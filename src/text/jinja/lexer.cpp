@@ -2,7 +2,7 @@
 
 #include "files/error.h"
 #include "text/jinja/strings.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 

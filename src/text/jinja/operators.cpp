@@ -2,7 +2,7 @@
 
 #include "text/find.h"
 #include "text/jinja/builtins.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <cmath>
 

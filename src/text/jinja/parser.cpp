@@ -1,7 +1,7 @@
 #include "text/jinja/parser.h"
 
 #include "text/jinja/expression_parser.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 

@@ -3,7 +3,7 @@
 #include "text/find.h"
 #include "text/jinja/format.h"
 #include "text/jinja/strings.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <utf8proc.h>
 

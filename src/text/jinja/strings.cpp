@@ -1,6 +1,6 @@
 #include "text/jinja/strings.h"
 
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 namespace steer::jinja {
 

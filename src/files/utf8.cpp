@@ -1,4 +1,4 @@
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <cstring>
 
