@@ -45,6 +45,9 @@ void make_folder(const std::string& path) {
     if (::mkdir(path.c_str(), 0755) != 0) fail_io(path, "cannot be made", errno);
 }
 
+void remove_file(const char* path) noexcept { ::unlink(path); }
+void remove_folder(const char* path) noexcept { ::rmdir(path); }
+
 bool is_same_file(const std::string& a, const std::string& b) {
     struct stat of_a{}, of_b{};
     return ::stat(a.c_str(), &of_a) == 0 && ::stat(b.c_str(), &of_b) == 0 && of_a.st_dev == of_b.st_dev &&

@@ -3,6 +3,8 @@
 #include "files/folder.h"
 #include "model/package.h"
 
+#include <vector>
+
 namespace steer {
 namespace {
 
@@ -28,14 +30,35 @@ class Progress {
     uint64_t total_ = 0, begun_ = 0, last_ = 0;
 };
 
-void prepare_folder(const Package& package, const std::string& folder) {
-    if (is_same_file(package.folder, folder)) return;
-    switch (look_at_folder(folder)) {
-    case FolderState::missing: return make_folder(folder);
-    case FolderState::empty: return;
-    case FolderState::used: fail(STEER_ERR_IO, "{}: is not empty: an export goes into a new folder", folder);
+// The folder that is written to. Unless the export is finished, what it made is taken away again; a folder that is exported
+// in place keeps what it has.
+class Target {
+  public:
+    Target(const Package& package, const std::string& folder) : folder_(folder), in_place_(is_same_file(package.folder, folder)) {
+        names_.reserve(package.small_files.size() + package.files.size() + 2);
+        if (in_place_) return;
+        const FolderState state = look_at_folder(folder);
+        if (state == FolderState::used) fail(STEER_ERR_IO, "{}: is not empty: an export goes into a new folder", folder);
+        if (state == FolderState::missing) make_folder(folder);
+        made_folder_ = state == FolderState::missing;
     }
-}
+    Target(const Target&) = delete;
+    Target& operator=(const Target&) = delete;
+    ~Target() {
+        if (in_place_ || finished_) return;
+        for (const std::string& path : names_) remove_file(path.c_str());
+        if (made_folder_) remove_folder(folder_.c_str());
+    }
+
+    bool in_place() const { return in_place_; }
+    std::string path(std::string_view name) { return names_.emplace_back(join_path(folder_, name)); } // to be written
+    void finish() { finished_ = true; }
+
+  private:
+    const std::string& folder_;
+    std::vector<std::string> names_;
+    bool in_place_, made_folder_ = false, finished_ = false;
+};
 
 } // namespace
 
@@ -51,28 +74,28 @@ void verify_weights(const Package& package, const std::function<void(float fract
 
 void export_package(const Package& package, const Digest& fingerprint, std::string_view decoder_archive,
                     const std::string& folder, const std::function<void(float fraction)>& told) {
-    prepare_folder(package, folder);
-    const bool in_place = is_same_file(package.folder, folder);
+    Target target(package, folder);
     Manifest manifest;
     manifest.fingerprint = fingerprint;
     const auto nothing = [](uint64_t) {};
 
-    const std::string archive_path = join_path(folder, kDecoderArchive);
+    const std::string archive_path = target.path(kDecoderArchive);
     write_file_atomically(archive_path, decoder_archive);
     manifest.files[kDecoderArchive] = hash_source(ByteSource(decoder_archive, archive_path), nothing);
     for (const std::string& name : package.small_files) {
         if (name == kDecoderArchive) continue; // of a folder that was exported before
-        const std::string from = join_path(package.folder, name), to = join_path(folder, name);
-        if (!in_place) link_or_copy_file(from, to, nothing);
+        const std::string to = target.path(name);
+        if (!target.in_place()) link_or_copy_file(join_path(package.folder, name), to, nothing);
         manifest.files[name] = hash_source(ByteSource(File::open(to)), nothing);
     }
-    Progress progress(package, in_place ? 1 : 2, told);
+    Progress progress(package, target.in_place() ? 1 : 2, told);
     for (const SafetensorsFile& file : package.files) {
-        const std::string name = bare_name(file.name()), to = join_path(folder, name);
-        if (!in_place) link_or_copy_file(file.name(), to, progress.of_next_file());
+        const std::string name = bare_name(file.name()), to = target.path(name);
+        if (!target.in_place()) link_or_copy_file(file.name(), to, progress.of_next_file());
         manifest.files[name] = hash_source(ByteSource(File::open(to)), progress.of_next_file());
     }
-    write_file_atomically(join_path(folder, kManifestFile), write_manifest(manifest));
+    write_file_atomically(target.path(kManifestFile), write_manifest(manifest));
+    target.finish();
 }
 
 } // namespace steer

@@ -129,8 +129,9 @@ void Life::live(const std::string& scratch) {
     MUST(steer_model_set_residency(model, STEER_RESIDENCY_DEVICE, nullptr, nullptr, err));
     for (int i = 0; i < 4; i++) step(session);
     for (int i = 0; i < 3; i++) step(restored);
-    std::filesystem::remove_all(scratch + "/export");
-    MUST(steer_model_export(model, (scratch + "/export").c_str(), nullptr, nullptr, err));
+    const std::string out = scratch + "/export";
+    std::filesystem::remove_all(out);
+    MUST(steer_model_export(model, out.c_str(), nullptr, nullptr, err));
 }
 
 } // namespace
