@@ -249,9 +249,11 @@ std::string write_safetensors(const std::vector<TensorBytes>& tensors, const Tex
     uint64_t at = 0;
     for (const TensorBytes& tensor : tensors) {
         const uint64_t end = at + tensor.bytes.size();
-        header.emplace_back(tensor.name, Json::object_t{{"dtype", dtype_name(tensor.dtype)},
-                                                        {"shape", Json::array_t(tensor.shape.begin(), tensor.shape.end())},
-                                                        {"data_offsets", Json::array_t{at, end}}});
+        // Field by field: g++ 12 destroys what it has not built yet where a list of fields runs out of memory half way.
+        Json& entry = header.emplace_back(tensor.name, Json::object()).second;
+        entry["dtype"] = dtype_name(tensor.dtype);
+        entry["shape"] = Json::array_t(tensor.shape.begin(), tensor.shape.end());
+        entry["data_offsets"] = Json::array_t{at, end};
         at = end;
     }
     std::string text = Json(std::move(header)).dump(-1, /*strict=*/true);

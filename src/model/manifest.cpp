@@ -65,8 +65,11 @@ std::string write_manifest(const Manifest& manifest) {
     json["made_by"] = fmt::format("libsteer {}.{}.{}", STEER_VERSION_MAJOR, STEER_VERSION_MINOR, STEER_VERSION_PATCH);
     json["decoder_interface"] = kDecoderInterface;
     json["fingerprint"] = to_hex(manifest.fingerprint);
-    for (const auto& [name, entry] : manifest.files)
-        json["files"][name] = Json::object_t{{"size", entry.size}, {"sha256", to_hex(entry.sha256)}};
+    for (const auto& [name, entry] : manifest.files) {
+        Json& file = json["files"][name];
+        file["size"] = entry.size;
+        file["sha256"] = to_hex(entry.sha256);
+    }
     json["manifest_sha256"] = std::string(kHexSize, '0');
     std::string text = json.dump(2) + "\n";
     const size_t at = find_sum(text, kManifestFile);
