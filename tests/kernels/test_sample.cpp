@@ -325,3 +325,37 @@ TEST_CASE("whatever the settings, what is drawn is kept, and something is kept i
     }
     CHECK(drawn_count > 1000);
 }
+
+TEST_CASE("a million draws under settings and logits of any kind give ids in range") {
+    std::mt19937 random(29);
+    const auto pick = [&](std::initializer_list<float> values) { return values.begin()[random() % values.size()]; };
+    const float nan = std::nanf("");
+    size_t drawn_count = 0, refused = 0, wrong = 0;
+    Case c;
+    c.allowed.resize(1);
+    for (int trial = 0; trial < 1000000; trial++) {
+        c.logits.resize(1 + random() % 24);
+        for (float& logit : c.logits) logit = static_cast<float>(static_cast<int32_t>(random() % 4001) - 2000) * 0.01f;
+        if (trial % 5 == 0) c.logits[random() % c.logits.size()] = pick({kInf, -kInf, nan, 3.4e38f, -3.4e38f, 1e-45f, 65504.0f});
+        if (trial % 97 == 0) std::fill(c.logits.begin(), c.logits.end(), pick({0.0f, -kInf, 3.4e38f, nan}));
+        c.settings.temperature = pick({0.0f, 1e-45f, 0.7f, 1.0f, 1e6f});
+        c.settings.top_k = static_cast<int32_t>(random() % 4);
+        c.settings.top_p = pick({0.0f, 1e-9f, 0.9f, 1.0f});
+        c.settings.min_p = pick({0.0f, 0.1f, 1.0f});
+        c.settings.typical_p = pick({0.0f, 0.5f, 1.0f});
+        c.settings.repeat_penalty = pick({1e-3f, 1.0f, 1.1f, 1e3f});
+        c.settings.presence_penalty = pick({0.0f, 1e3f, -1e3f});
+        c.settings.biases.assign(trial % 3 == 0 ? 1 : 0, {static_cast<int32_t>(random() % 30) - 3, pick({-kInf, 5.0f, -3.4e38f})});
+        c.tokens.assign(trial % 4 == 0 ? 2 : 0, static_cast<int32_t>(random() % 30) - 3);
+        c.allowed[0] = trial % 2 == 0 ? ~uint32_t{0} : static_cast<uint32_t>(random());
+        c.position = trial;
+        c.vocab_size = static_cast<int32_t>(1 + random() % c.logits.size());
+        const Drawn drawn = c.drawn();
+        const bool in_range = drawn.token >= 0 && drawn.token < c.vocab_size && (c.allowed[0] >> drawn.token & 1) == 1;
+        wrong += drawn.finite ? !in_range : drawn.token != -1;
+        (drawn.finite ? drawn_count : refused)++;
+    }
+    CHECK(wrong == 0);
+    CHECK(drawn_count > 800000);
+    CHECK(refused > 10000);
+}
