@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Installs libsteer into an empty folder, moves that folder, and builds hosts against it: the C program of README.md, taken
-out of it word for word, with pkg-config and with CMake, and a C++ program that needs no weights. Then runs them.
+out of it word for word, with pkg-config and with CMake, the C++ program of docs/embedding.md likewise, and two that need no
+weights. Then runs them.
 """
 import argparse
 import os
@@ -18,12 +19,12 @@ def run(*command, **keywords):
     return subprocess.run([str(word) for word in command], check=True, **keywords)
 
 
-def readme_program(readme):
-    """The one block of C that includes the header."""
-    blocks = re.findall(r"^```c\n(.*?)^```", readme.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    programs = [block for block in blocks if "#include <steer/steer.h>" in block and "int main" in block]
+def program_of(page, language, header):
+    """The one block of code in a page that is a whole program."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    programs = [block for block in blocks if f"#include <steer/{header}>" in block and "int main" in block]
     if len(programs) != 1:
-        sys.exit(f"{readme} should hold one C program; it holds {len(programs)}")
+        sys.exit(f"{page} should hold one program with {header}; it holds {len(programs)}")
     return programs[0]
 
 
@@ -45,7 +46,9 @@ def main():
     (work / "first").rename(prefix)  # what is installed must not remember where
 
     talk = work / "talk.c"
-    talk.write_text(readme_program(source / "README.md"), encoding="utf-8")
+    talk.write_text(program_of(source / "README.md", "c", "steer.h"), encoding="utf-8")
+    frame = work / "frame.cpp"
+    frame.write_text(program_of(source / "docs/embedding.md", "cpp", "steer.hpp"), encoding="utf-8")
 
     environment = {**os.environ, "PKG_CONFIG_PATH": str(prefix / options.libdir / "pkgconfig")}
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "steer"], env=environment, check=True, capture_output=True,
@@ -54,8 +57,8 @@ def main():
         f"-Wl,-rpath,{prefix / options.libdir}")
 
     run(options.cmake, "-S", source / "tests/consumer/project", "-B", work / "host", "-G", "Ninja",
-        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DTALK_SOURCE={talk}", f"-DCMAKE_C_COMPILER={options.cc}",
-        f"-DCMAKE_CXX_COMPILER={options.cxx}", stdout=subprocess.DEVNULL)
+        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DTALK_SOURCE={talk}", f"-DFRAME_SOURCE={frame}",
+        f"-DCMAKE_C_COMPILER={options.cc}", f"-DCMAKE_CXX_COMPILER={options.cxx}", stdout=subprocess.DEVNULL)
     run(options.cmake, "--build", work / "host", stdout=subprocess.DEVNULL)
 
     model = prefix / "share/steer/demo_model"
@@ -63,11 +66,12 @@ def main():
         print("SKIP: built, but not run: the demo model is not in this tree")
         return SKIP
     run(work / "host/look", model)
+    run(work / "host/look_hpp", model)
     if options.backend:
         vectors = sorted(path for path in model.rglob("*.safetensors") if not path.name.startswith("model"))
         if not vectors:
             sys.exit(f"no persona vector was installed in {model}")
-        for program in (work / "talk", work / "host/talk"):
+        for program in (work / "talk", work / "host/talk", work / "host/frame"):
             said = run(program, model, vectors[0], stdout=subprocess.PIPE).stdout.decode("utf-8")  # must be whole characters
             print(said)
             if not re.search(r"\w{2}.*\n\[persona [+-]\d\.\d+\]\n$", said, flags=re.DOTALL):
