@@ -23,7 +23,7 @@ MAY_INCLUDE = {
 # Exceptions end at the C door. Elsewhere a catch is an exception to a rule, and stands here with its reason.
 MAY_CATCH = {
     "src/api/": "the door itself",
-    "src/run/": "a failure in a batch is that row's own, so it is kept per row",
+    "src/run/": "a failure in a batch is that row's own, so it is kept per row; a host's log function that throws",
     "src/torch/torch_errors.h": "libtorch's exceptions become steer::Error",
     "src/torch/backend.cpp": "giving memory back at the end must not throw: a lost device has none",
     "src/files/json.cpp": "the JSON parser's exceptions become steer::Error",

@@ -36,7 +36,10 @@ void write_log(int32_t level, const std::string& text) {
     const std::lock_guard lock(sink().mutex);
     if (sink().fn == nullptr) return;
     inside_log = true;
-    sink().fn(sink().user, level, text.data(), text.size());
+    try {
+        sink().fn(sink().user, level, text.data(), text.size());
+    } catch (...) { // it must not; what the library was doing goes on all the same
+    }
     inside_log = false;
 }
 
