@@ -15,6 +15,13 @@ namespace {
 constexpr uint32_t kRampMax = (1u << 18) - 1;
 constexpr uint32_t kGenerationMax = (1u << 24) - 1;
 
+// Where the ids of a session begin: far from those of others (golden section), so that one which came from another
+// session is found out.
+uint32_t first_generation() {
+    static std::atomic<uint32_t> sessions{0};
+    return sessions.fetch_add(1, std::memory_order_relaxed) * 0x9e3779u & kGenerationMax;
+}
+
 uint64_t generation_bits(uint32_t id) { return static_cast<uint64_t>(id >> 8 & 0xfffu) << 52; }
 
 uint64_t make_word(uint32_t id, float value, uint32_t ramp, uint64_t before) {
@@ -50,7 +57,9 @@ SteeringKey steering_key(std::vector<PushedAmount> pushes, SpanMask span) {
 }
 
 Controls::Controls(int32_t injection_max, int32_t gauge_max)
-    : injections_(static_cast<size_t>(injection_max)), gauges_(static_cast<size_t>(gauge_max)) {}
+    : injections_(static_cast<size_t>(injection_max)),
+      gauges_(static_cast<size_t>(gauge_max)),
+      generation_(first_generation()) {}
 
 Controls::Controls(const Controls& other) : injections_(other.injections_.size()) {
     const std::lock_guard lock(other.mutex_);
@@ -67,14 +76,17 @@ Controls::Controls(const Controls& other) : injections_(other.injections_.size()
     }
     gauges_ = other.gauges_;
     generation_ = other.generation_;
+    ids_given_ = other.ids_given_;
     version_ = other.version_.load();
 }
 
 uint32_t Controls::next_id(size_t slot) {
-    if (generation_ == kGenerationMax)
+    if (ids_given_ == kGenerationMax)
         fail(STEER_ERR_STATE, "this session has given out all {} ids it has; fork does not help, create a new one",
              kGenerationMax);
-    return ++generation_ << 8 | static_cast<uint32_t>(slot);
+    ids_given_++;
+    generation_ = generation_ == kGenerationMax ? 1 : generation_ + 1; // 0 is null
+    return generation_ << 8 | static_cast<uint32_t>(slot);
 }
 
 uint32_t Controls::add_injection(InjectionSpec spec, float strength, float strength_min, float strength_max) {

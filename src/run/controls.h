@@ -94,7 +94,7 @@ class Controls {
     mutable std::mutex mutex_;
     std::vector<InjectionSlot> injections_; // never grows
     std::vector<GaugeSlot> gauges_;
-    uint32_t generation_ = 0; // of ids: none is used twice
+    uint32_t generation_, ids_given_ = 0; // of ids: none is used twice
     std::atomic<uint64_t> version_{1};
 };
 
