@@ -1,6 +1,7 @@
 // Arguments as they come through the door: nothing is believed before it was looked at.
 #pragma once
 
+#include "api/guard.h"
 #include "files/error.h"
 #include "model/backend.h"
 #include "steer/steer.h"
@@ -9,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -52,9 +54,21 @@ inline int32_t check_int(int32_t value, int32_t min, int32_t max, const char* na
     return value;
 }
 
+// No array takes more than half of the address space: such a count was negative once, or never set.
+inline void check_count(size_t count, size_t element_size, const char* name) {
+    if (count > PTRDIFF_MAX / element_size) fail(STEER_ERR_ARG, "{} is {}: no memory holds as many", name, count);
+}
+
 inline std::string_view read_view(const steer_view& view, const char* name) {
+    check_count(view.size, 1, name);
     if (view.data == nullptr && view.size > 0) fail(STEER_ERR_ARG, "{} has size {} and no data", name, view.size);
     return view.data == nullptr ? std::string_view() : std::string_view(view.data, view.size);
+}
+
+template<class T> std::span<const T> read_array(const T* data, size_t count, const char* name) {
+    check_count(count, sizeof(T), name);
+    if (count > 0) need(data, name);
+    return {data, count};
 }
 
 inline std::string read_text(const char* text, const char* name) {
@@ -131,7 +145,9 @@ inline void write_bytes(std::string_view from, char* buf, size_t cap, size_t* si
 
 // A C progress function as the library's own; keep_on: another reason to stop.
 template<class KeepOn> Progress to_progress(steer_progress_fn fn, void* user, KeepOn keep_on) {
-    return [=](float fraction) { return keep_on() && (fn == nullptr || fn(user, fraction) == 0); };
+    return [=](float fraction) {
+        return keep_on() && (fn == nullptr || call_host([&] { return fn(user, fraction); }) == 0);
+    };
 }
 
 } // namespace steer

@@ -50,9 +50,9 @@ SamplingSettings read_sampling(const steer_generation_options& options, int32_t 
     sampling.frequency_penalty = check_range(options.frequency_penalty, -1e3f, 1e3f, "frequency_penalty");
     sampling.penalty_window = check_int(options.penalty_window, -1, INT32_MAX, "penalty_window");
     sampling.top_log_probs = check_int(options.top_log_probs, 0, 20, "top_log_probs");
-    if (options.bias_count > 0) need(options.biases, "biases");
-    for (size_t i = 0; i < options.bias_count; i++) {
-        const auto [token, bias] = options.biases[i];
+    const auto biases = read_array(options.biases, options.bias_count, "biases");
+    for (size_t i = 0; i < biases.size(); i++) {
+        const auto [token, bias] = biases[i];
         check_int(token, 0, vocab_size - 1, "a bias's token");
         if (!(bias < kInfinity)) fail(STEER_ERR_ARG, "biases[{}] is {}: it must be finite or -INFINITY", i, bias);
         sampling.biases.push_back({token, bias});
@@ -68,9 +68,9 @@ Generation read_generation(const steer_generation_options& options, const Model&
     generation.token_max = check_int(options.token_max, 0, INT32_MAX, "token_max");
     generation.seed = options.seed;
     generation.prompt_log_probs = check_int(options.prompt_log_probs, 0, 1, "prompt_log_probs") != 0;
-    if (options.stop_text_count > 0) need(options.stop_texts, "stop_texts");
-    for (size_t i = 0; i < options.stop_text_count; i++) {
-        const std::string_view text = read_view(options.stop_texts[i], "a stop text");
+    const auto stop_texts = read_array(options.stop_texts, options.stop_text_count, "stop_texts");
+    for (size_t i = 0; i < stop_texts.size(); i++) {
+        const std::string_view text = read_view(stop_texts[i], "a stop text");
         if (text.empty()) fail(STEER_ERR_ARG, "stop_texts[{}] is empty", i);
         generation.stop_texts.emplace_back(text);
     }
@@ -78,8 +78,8 @@ Generation read_generation(const steer_generation_options& options, const Model&
         if (options.stop_token_count != 0) fail(STEER_ERR_ARG, "stop_tokens is NULL, stop_token_count is not 0");
         generation.stop_tokens = model.generation().stop_tokens;
     }
-    for (size_t i = 0; i < options.stop_token_count; i++)
-        generation.stop_tokens.push_back(check_int(options.stop_tokens[i], 0, vocab_size - 1, "a stop token"));
+    for (const int32_t token : read_array(options.stop_tokens, options.stop_token_count, "stop_tokens"))
+        generation.stop_tokens.push_back(check_int(token, 0, vocab_size - 1, "a stop token"));
     return generation;
 }
 
@@ -100,9 +100,9 @@ void write_refusal(void* out, size_t out_size, steer_status status) noexcept {
 extern "C" {
 
 void steer_generation_options_init(steer_generation_options* o, size_t struct_size, const steer_model* m) {
+    write_defaults(o, struct_size, options_of(Generation{}));
     guard_void([&] {
-        const PinnedModel model(m);
-        write_defaults(o, struct_size, options_of(model ? model->generation() : Generation{}));
+        if (const PinnedModel model(m); model) write_defaults(o, struct_size, options_of(model->generation()));
     });
 }
 
@@ -137,8 +137,9 @@ steer_status steer_session_step_many(steer_session* const* ss, size_t count, ste
     const auto out_of = [&](size_t i) { return reinterpret_cast<char*>(outs) + i * out_size; };
     const steer_status status = guard(err, [&] {
         if (count == 0) return;
-        need(ss, "ss");
+        read_array(ss, count, "ss");
         need_out(outs, out_size);
+        check_count(count, out_size, "count");
         for (size_t i = 0; i < count; i++) write_refusal(out_of(i), out_size, STEER_ERR_ARG);
         std::vector<std::shared_ptr<Session>> sessions;
         std::vector<size_t> owners; // of sessions
@@ -180,7 +181,7 @@ steer_status steer_session_generate(steer_session* s, steer_step_fn fn, void* us
     return guard(err, [&] {
         if (fn == nullptr) fail(STEER_ERR_ARG, "fn is NULL");
         const PinnedSession session(s, "session");
-        session->generate([&](const steer_step& step) { return fn(user, &step) == 0; });
+        session->generate([&](const steer_step& step) { return call_host([&] { return fn(user, &step); }) == 0; });
     });
 }
 

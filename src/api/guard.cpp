@@ -43,7 +43,17 @@ steer_status report_exception(steer_error* err) noexcept {
     } catch (const std::exception& error) {
         return report(err, STEER_ERR_INTERNAL, error.what());
     } catch (...) {
-        return report(err, STEER_ERR_INTERNAL, "a callback threw, or an unknown failure");
+        return report(err, STEER_ERR_INTERNAL, "unknown failure");
+    }
+}
+
+void refuse_throw() {
+    try {
+        throw;
+    } catch (const std::exception& thrown) {
+        fail(STEER_ERR_INTERNAL, "the host's callback threw, which it must not: {}", thrown.what());
+    } catch (...) {
+        fail(STEER_ERR_INTERNAL, "the host's callback threw, which it must not");
     }
 }
 

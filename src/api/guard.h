@@ -23,6 +23,16 @@ template<class Body> steer_status guard(steer_error* err, Body&& body) noexcept 
     }
 }
 
+// A host's callback, which must return: what it throws ends the call that it was made from, with one status.
+[[noreturn]] void refuse_throw();
+template<class Call> auto call_host(Call&& call) {
+    try {
+        return call();
+    } catch (...) {
+        refuse_throw();
+    }
+}
+
 // For functions that return nothing.
 template<class Body> void guard_void(Body&& body) noexcept {
     try {

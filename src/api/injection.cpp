@@ -126,7 +126,7 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Model& model) {
 extern "C" {
 
 void steer_injection_options_init(steer_injection_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_injection()); });
+    write_defaults(o, struct_size, default_injection());
 }
 
 steer_status steer_injection_add(steer_session* s, const steer_injection_options* o, steer_injection_id* out,
@@ -151,7 +151,7 @@ steer_status steer_injection_remove(steer_session* s, steer_injection_id id, ste
 }
 
 void steer_gauge_options_init(steer_gauge_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_gauge()); });
+    write_defaults(o, struct_size, default_gauge());
 }
 
 steer_status steer_gauge_add(steer_session* s, const steer_gauge_options* o, steer_gauge_id* out, steer_error* err) {

@@ -39,7 +39,7 @@ BackendOptions read_backend_options(const steer_model_options& options) {
 extern "C" {
 
 void steer_model_options_init(steer_model_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_options()); });
+    write_defaults(o, struct_size, default_options());
 }
 
 steer_status steer_model_load(const char* path, const steer_model_options* o, steer_model** out, steer_error* err) {

@@ -21,7 +21,7 @@ steer_session_options default_options() {
 extern "C" {
 
 void steer_session_options_init(steer_session_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_options()); });
+    write_defaults(o, struct_size, default_options());
 }
 
 steer_status steer_session_create(steer_model* m, const steer_session_options* o, steer_session** out,
@@ -78,8 +78,7 @@ steer_status steer_session_set_tokens(steer_session* s, int32_t position, const 
     return guard(err, [&] {
         if (turn != nullptr) *turn = 0;
         const PinnedSession session(s, "session");
-        if (count > 0) need(ids, "ids");
-        const uint32_t begun = session->set_tokens(position, {ids, count}, marks);
+        const uint32_t begun = session->set_tokens(position, read_array(ids, count, "ids"), marks);
         if (turn != nullptr) *turn = begun;
     });
 }

@@ -23,7 +23,7 @@ steer_status steer_session_state_save(const steer_session* s, uint32_t flags, vo
 steer_status steer_session_state_load(steer_session* s, const void* buf, size_t size, steer_error* err) {
     return guard(err, [&] {
         need(buf, "buf");
-        PinnedSession(s, "session")->load_state({static_cast<const char*>(buf), size});
+        PinnedSession(s, "session")->load_state(read_view({static_cast<const char*>(buf), size}, "buf"));
     });
 }
 

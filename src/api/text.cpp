@@ -27,9 +27,9 @@ ChatRequest read_request(const steer_chat& chat) {
     ChatRequest request;
     request.open_reply = (chat.flags & STEER_CHAT_OPEN_REPLY) != 0;
     request.continue_last = (chat.flags & STEER_CHAT_CONTINUE) != 0;
-    if (chat.message_count > 0) need(chat.messages, "messages");
-    for (size_t i = 0; i < chat.message_count; i++) {
-        const steer_chat_message& from = chat.messages[i];
+    const auto messages = read_array(chat.messages, chat.message_count, "messages");
+    for (size_t i = 0; i < messages.size(); i++) {
+        const steer_chat_message& from = messages[i];
         ChatMessage& message = request.messages.emplace_back();
         message.role = read_view(from.role, "role");
         if (message.role.empty()) fail(STEER_ERR_ARG, "messages[{}].role is absent", i);
@@ -70,20 +70,21 @@ steer_status steer_text_decode(const steer_model* m, const int32_t* ids, size_t 
         const Buffer buffer(cap, size, "size");
         const PinnedModel model(m, "model");
         check_flags(flags, STEER_TEXT_SPECIAL, "flags");
-        if (count > 0) need(ids, "ids");
+        const auto list = read_array(ids, count, "ids");
         const Tokenizer& tokenizer = model->tokenizer();
         std::string text;
-        for (size_t i = 0; i < count; i++) {
-            if (ids[i] < 0 || ids[i] >= model->config().vocab_size)
-                fail(STEER_ERR_ARG, "ids[{}] is {}, the vocabulary has {}", i, ids[i], model->config().vocab_size);
-            if (!tokenizer.is_special(ids[i]) || (flags & STEER_TEXT_SPECIAL) != 0) text += tokenizer.token_bytes(ids[i]);
+        for (size_t i = 0; i < list.size(); i++) {
+            const int32_t id = list[i];
+            if (id < 0 || id >= model->config().vocab_size)
+                fail(STEER_ERR_ARG, "ids[{}] is {}, the vocabulary has {}", i, id, model->config().vocab_size);
+            if (!tokenizer.is_special(id) || (flags & STEER_TEXT_SPECIAL) != 0) text += tokenizer.token_bytes(id);
         }
         if (buffer.fits(text.size(), buf)) std::copy(text.begin(), text.end(), buf);
     });
 }
 
 void steer_chat_init(steer_chat* c, size_t struct_size) {
-    guard_void([&] { write_defaults(c, struct_size, default_chat()); });
+    write_defaults(c, struct_size, default_chat());
 }
 
 steer_status steer_chat_format(const steer_model* m, const steer_chat* c, char* buf, size_t cap, size_t* size,

@@ -38,7 +38,7 @@ void check_fits(const Vector& vector, const Model& model) {
 
 std::vector<ContrastPair> read_pairs(const steer_contrast_pair* pairs, size_t count) {
     if (count == 0) fail(STEER_ERR_ARG, "no contrast pairs were given");
-    need(pairs, "pairs");
+    read_array(pairs, count, "pairs");
     const auto passage = [](const steer_passage& from) {
         const auto text = [](const steer_view& view, const char* name) -> std::optional<std::string> {
             const std::string_view read = read_view(view, name);
@@ -74,7 +74,7 @@ ExtractionOptions read_extraction(const steer_extract_options& from) {
 extern "C" {
 
 void steer_vector_options_init(steer_vector_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_options()); });
+    write_defaults(o, struct_size, default_options());
 }
 
 steer_status steer_vector_create(const float* rows, size_t row_count, size_t hidden_size, const steer_vector_options* o,
@@ -105,7 +105,7 @@ steer_status steer_vector_load(const char* path, const steer_vector_options* o, 
         VectorPtr vector;
         if (given.data != nullptr) {
             const std::string name = path == nullptr ? "vector in memory" : path;
-            vector = load_vector_bytes({static_cast<const char*>(given.data), given.data_size}, name, options);
+            vector = load_vector_bytes(read_view({static_cast<const char*>(given.data), given.data_size}, "data"), name, options);
         } else {
             if (given.data_size != 0) fail(STEER_ERR_ARG, "data is NULL, data_size is {}", given.data_size);
             vector = load_vector(read_text(path, "path"), options);
@@ -132,8 +132,8 @@ steer_status steer_vector_combine(const steer_vector* const* vs, const float* we
                                   steer_vector** out, steer_error* err) {
     return guard(err, [&] {
         clear_out(out, "out");
-        need(vs, "vs");
-        need(weights, "weights");
+        read_array(vs, count, "vs");
+        read_array(weights, count, "weights");
         check_finite(norm, "norm");
         std::vector<VectorPtr> vectors;
         std::vector<float> factors;
@@ -146,7 +146,7 @@ steer_status steer_vector_combine(const steer_vector* const* vs, const float* we
 }
 
 void steer_extract_options_init(steer_extract_options* o, size_t struct_size) {
-    guard_void([&] { write_defaults(o, struct_size, default_extract_options()); });
+    write_defaults(o, struct_size, default_extract_options());
 }
 
 steer_status steer_vector_extract(steer_model* m, const steer_contrast_pair* pairs, size_t count,
