@@ -1,4 +1,4 @@
-/* c_tour MODEL_FOLDER VECTOR_FILE FILE_TO_WRITE: every function of steer.h once, in the order of its chapters.
+/* c_tour MODEL_FOLDER VECTOR_FILE EMPTY_FOLDER: every function of steer.h once, in the order of its chapters.
  * What must work is in MUST. What this build may not have is in MAY: a host reads the words and goes on without. */
 #define STEER_ENABLE_UNSTABLE
 #include <steer/steer.h>
@@ -65,12 +65,13 @@ int main(int argc, char **argv) {
     open.residency = STEER_RESIDENCY_NONE;
     steer_model *model;
     steer_model_info info;
-    char words[1024];
+    char words[1024], path[1024];
     size_t size;
     MUST(steer_model_load(argv[1], &open, &model, &err));
     MUST(steer_model_get_info(model, &info, sizeof info, &err));
     MUST(steer_model_get_text(model, STEER_MODEL_ARCHITECTURE, words, sizeof words, &size, &err));
     printf("%.*s: %d layers, weights of %.1f MB\n", (int)size, words, (int)info.layer_count, (double)info.weight_bytes / 1e6);
+    MAY(steer_model_export(model, argv[3], NULL, NULL, &err)); /* as an archive with a manifest; its code is for ALLOW_CODE */
     float loaded = 0;
     MAY(steer_model_set_residency(model, STEER_RESIDENCY_HOST, NULL, NULL, &err)); /* parked in main memory */
     MUST(steer_model_set_residency(model, STEER_RESIDENCY_DEVICE, loading, &loaded, &err));
@@ -109,7 +110,8 @@ int main(int argc, char **argv) {
     const steer_vector *const parts[] = {persona, copy};
     const float weights[] = {0.5f, 0.1f};
     MUST(steer_vector_combine(parts, weights, COUNT(parts), 0.0f, &mixed, &err));
-    MUST(steer_vector_save(mixed, argv[3], STEER_FORMAT_NATIVE, &err));
+    snprintf(path, sizeof path, "%s/mixed.safetensors", argv[3]);
+    MUST(steer_vector_save(mixed, path, STEER_FORMAT_NATIVE, &err));
     steer_contrast_pair pairs[4];
     memset(pairs, 0, sizeof pairs);
     for (size_t i = 0; i < COUNT(pairs); pairs[i].group = i, i++) {
@@ -152,7 +154,6 @@ int main(int argc, char **argv) {
     sampling.constraint = STEER_CONSTRAINT_NONE; /* the same settings without it */
     MUST(steer_session_set_generation(session, &sampling, &err));
     MUST(steer_session_generate(session, hear, &reply, &err));
-    printf("\n%d tokens\n", reply.tokens);
     MUST(steer_session_set_tokens(session, (int32_t)count, NULL, NULL, 0, &turn, &err)); /* rewind: the prompt again */
     MUST(steer_session_refresh(session, 0, &err)); /* and nothing of it from the cache */
     MUST(steer_session_fork(session, &other, &err));
@@ -188,7 +189,6 @@ int main(int argc, char **argv) {
     size_t seen = 0; /* floats of the residual stream */
     if (MAY(steer_session_observe(other, &layer, 1, look, &seen, &err)))
         MUST(steer_session_step(other, &step, sizeof step, &err));
-
     /* In any order; NULL is allowed */
     steer_adapter_free(adapter);
     steer_vector *vectors[] = {persona, copy, mixed, extracted, calibrated};

@@ -149,6 +149,15 @@ class Model : public detail::Owner<steer_model, steer_model_free> {
         return detail::give(err);
     }
 
+    // Into a new or empty folder; written there: the decoder, the model's files, a manifest of all.
+    Returned<void> export_to(std::string_view folder, const Progress& progress = {}) const {
+        detail::ProgressDoor door(progress);
+        steer_error err{};
+        steer_model_export(get(), std::string(folder).c_str(), door.fn(), door.user(), &err);
+        door.rethrow();
+        return detail::give(err);
+    }
+
     // control_tokens: they are read from the text. Never for text that comes from a stranger.
     Returned<std::vector<int32_t>> encode(std::string_view text, bool control_tokens = false) const {
         return detail::fetch<std::vector<int32_t>>([&](int32_t* ids, size_t cap, size_t* count, steer_error* err) {
