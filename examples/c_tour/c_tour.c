@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     MAY(steer_session_set_generation(session, &sampling, &err));
     sampling.constraint = STEER_CONSTRAINT_NONE; /* the same settings without it */
     MUST(steer_session_set_generation(session, &sampling, &err));
-    MUST(steer_session_generate(session, hear, &reply, &err));
+    MUST(steer_session_generate(session, hear, &reply, &err)), puts("");
     MUST(steer_session_set_tokens(session, (int32_t)count, NULL, NULL, 0, &turn, &err)); /* rewind: the prompt again */
     MUST(steer_session_refresh(session, 0, &err)); /* and nothing of it from the cache */
     MUST(steer_session_fork(session, &other, &err));
