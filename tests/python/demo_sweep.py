@@ -24,7 +24,7 @@ import score  # noqa: E402
 import steer_c  # noqa: E402
 
 STRENGTHS = (-5, 0, 2, 4, 6, 8, 10, 12)
-SAFE = 10  # the strength that the table's marks allow: form >= 0.97, and what the page recommends
+SAFE = 8  # the strength that the table's marks allow: form >= 0.97, and what the page recommends
 CONTRARY = {"ja": "丁寧な敬語で話してください。", "en": "Be polite."}
 
 
