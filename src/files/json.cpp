@@ -1,6 +1,7 @@
 #include "files/json.h"
 
 #include "files/error.h"
+#include "files/quote.h"
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,8 @@
 
 namespace steer {
 namespace {
+
+constexpr size_t kBlock = 8; // what the heap takes beside each block
 
 // Walks the text and tells the builder how far the parser has come.
 class Cursor {
@@ -59,10 +62,15 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
         if (!std::isfinite(value)) refuse("number too large");
         return add(value);
     }
-    bool string(string_t& value) override { return add(std::move(value)); }
+    bool string(string_t& value) override {
+        use(sizeof value + kBlock + heap_size(value));
+        return add(std::move(value));
+    }
     bool binary(binary_t&) override { return false; }
     bool key(string_t& value) override {
         auto& object = open_.back()->get_ref<Json::object_t&>();
+        use(heap_size(value));
+        use_item(object);
         object.emplace_back(std::move(value), Json());
         return true;
     }
@@ -95,13 +103,29 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
         fail(STEER_ERR_FORMAT, "{}: JSON near byte {}: {}", name_, progress_ - text_.data(), what);
     }
 
+    // What the values take is counted before it is taken: a text of many small ones must not become large by them.
+    void use(size_t bytes, size_t for_a_moment = 0) {
+        const size_t allowed = limits_.memory + 12 * text_.size();
+        memory_ += bytes;
+        if (memory_ + for_a_moment > allowed) refuse(fmt::format("its values would take more than {} bytes", allowed));
+    }
+    template<class List>
+    void use_item(const List& list) { // while a list moves, its old place is still there
+        if (list.size() < list.capacity()) return;
+        const size_t item = sizeof(typename List::value_type), before = list.capacity() * item;
+        use(std::max(before, item + kBlock), before);
+    }
+    static size_t heap_size(const string_t& text) { return text.size() < 16 ? 0 : text.size() + kBlock; }
+
     template<class Value>
     Json* place(Value&& value) {
         if (++count_ > limits_.values) refuse(fmt::format("more than {} values", limits_.values));
+        use(sizeof(Json)); // when a value ends, all that is in it is moved into one list first
         if (open_.empty()) return &(root_ = std::forward<Value>(value));
         Json& parent = *open_.back();
         if (parent.is_array()) {
             auto& array = parent.get_ref<Json::array_t&>();
+            use_item(array);
             array.emplace_back(std::forward<Value>(value));
             return &array.back();
         }
@@ -117,15 +141,17 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
     bool enter(Json container) {
         if (open_.size() >= limits_.depth) refuse(fmt::format("nested deeper than {} levels", limits_.depth));
+        use(sizeof(Json::array_t) + kBlock);
         open_.push_back(place(std::move(container)));
         return true;
     }
 
+    [[noreturn]] void refuse_twice(const std::string& key) const { refuse(fmt::format("key {} comes twice", quote(key))); }
     void refuse_double_keys(const Json::object_t& object) const {
         if (object.size() <= 16) {
             for (auto one = object.begin(); one != object.end(); ++one) {
                 for (auto other = object.begin(); other != one; ++other) {
-                    if (one->first == other->first) refuse(fmt::format("key \"{}\" comes twice", one->first));
+                    if (one->first == other->first) refuse_twice(one->first);
                 }
             }
             return;
@@ -133,7 +159,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
         std::unordered_set<std::string_view> seen;
         seen.reserve(object.size());
         for (const auto& [key, value] : object) {
-            if (!seen.insert(key).second) refuse(fmt::format("key \"{}\" comes twice", key));
+            if (!seen.insert(key).second) refuse_twice(key);
         }
     }
 
@@ -143,7 +169,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     const char* progress_;
     Json root_;
     std::vector<Json*> open_; // parents stay where they are while a child is built
-    size_t count_ = 0;
+    size_t count_ = 0, memory_ = 0;
 };
 
 [[noreturn]] void wrong_type(const std::string& name, std::string_view key, std::string_view expected,
@@ -191,6 +217,9 @@ Json parse_json(std::string_view text, const std::string& name, const JsonLimits
     if (text.size() > limits.text_size) {
         fail(STEER_ERR_FORMAT, "{}: JSON of {} bytes, allowed are {}", name, text.size(), limits.text_size);
     }
+    // The parser takes a zero byte for the end of the text, and would not see what comes behind it.
+    if (const size_t zero = text.find('\0'); zero != text.npos)
+        fail(STEER_ERR_FORMAT, "{}: not valid JSON near byte {}: a zero byte", name, zero + 1);
     Builder builder(text, name, limits);
     Cursor begin(text.data(), builder.progress()), end(text.data() + text.size(), builder.progress());
     nlohmann::json::sax_parse(begin, end, &builder);

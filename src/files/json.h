@@ -13,6 +13,7 @@ struct JsonLimits {
     size_t depth = 64;
     size_t values = size_t{8} << 20; // a tokenizer.json of 152k tokens holds about 610k
     size_t text_size = size_t{256} << 20;
+    size_t memory = size_t{16} << 20; // of the values, beside 12 times the text: "[[],[],[],..." takes more
 };
 
 // Refuses what RFC 8259 refuses, keys that come twice in an object, and whatever exceeds the limits: STEER_ERR_FORMAT

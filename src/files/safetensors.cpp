@@ -197,6 +197,8 @@ SafetensorsFile::SafetensorsFile(ByteSource source) : source_(std::move(source))
 }
 
 void SafetensorsFile::parse(const std::string& header, uint64_t data_begin) {
+    if (const size_t zero = header.find('\0'); zero != header.npos) // which the parser takes for the end
+        fail(STEER_ERR_FORMAT, "{}: the header is not JSON, near byte {}", name(), zero + 8);
     HeaderReader reader(name(), tensors_, metadata_);
     nlohmann::json::sax_parse(header, &reader);
     std::sort(tensors_.begin(), tensors_.end(), [](const TensorInfo& a, const TensorInfo& b) {

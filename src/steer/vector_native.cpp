@@ -172,6 +172,7 @@ void read_row_stats(const Json& figures, VectorRow& row, const std::string& wher
 void read_stats(const std::string& text, Vector& draft, const std::string& file) {
     const std::string name = file + ": metadata steer.stats";
     const Json stats = parse_json(text, name, {.depth = 4, .values = 1u << 18, .text_size = 16u << 20});
+    if (!stats.is_object()) fail(STEER_ERR_FORMAT, "{}: is no object", name);
     for (const char* set : {"write", "read"}) {
         const Json* layers = find_field(stats, set);
         if (layers == nullptr) continue;
