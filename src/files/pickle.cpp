@@ -14,7 +14,9 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-constexpr size_t kNodeMax = 131072, kDimsMax = 8; // a vector of 64 layers takes about 1,000 nodes
+// A vector of 64 layers takes about 1,000 nodes and 128 tensors. One byte can make a node of 80 bytes, three a tensor of 100,
+// so the limits are what keeps a small file small in memory.
+constexpr size_t kNodeMax = 65536, kReferenceMax = 1 << 20, kMarkMax = 4096, kTensorMax = 16384, kDimsMax = 8;
 constexpr uint32_t kNoNode = 0xffffffff;
 
 enum Global : uint32_t { kRebuildTensor, kOrderedDict, kDouble, kFloat, kHalf, kBFloat16 };
@@ -56,7 +58,7 @@ class Machine {
         switch (code) {
         // clang-format off
         case '.': stopped_ = true; return;
-        case '(': marks_.push_back(stack_.size()); return;
+        case '(': mark(); return;
         case 'N': add(Kind::none); return;
         case 0x88: add(Kind::boolean).integer = 1; return;
         case 0x89: add(Kind::boolean); return;
@@ -141,9 +143,19 @@ class Machine {
 
     // -- the stack
 
+    void push(uint32_t node) {
+        if (++references_ > kReferenceMax) refuse("has too many values");
+        stack_.push_back(node);
+    }
+
+    void mark() {
+        if (marks_.size() == kMarkMax) refuse("has too many marks open");
+        marks_.push_back(stack_.size());
+    }
+
     PickleNode& add(Kind kind) {
         if (tree_.nodes.size() == kNodeMax) refuse("has too many values");
-        stack_.push_back(static_cast<uint32_t>(tree_.nodes.size()));
+        push(static_cast<uint32_t>(tree_.nodes.size()));
         tree_.nodes.emplace_back().kind = kind;
         return tree_.nodes.back();
     }
@@ -188,7 +200,7 @@ class Machine {
 
     void recall(uint32_t index) {
         if (index >= memo_.size() || memo_[index] == kNoNode) refuse("recalls a value that it never kept");
-        stack_.push_back(memo_[index]);
+        push(memo_[index]);
     }
 
     // -- tensors
@@ -235,6 +247,7 @@ class Machine {
     }
 
     void add_tensor(Kind kind, PickleTensor tensor) {
+        if (tree_.tensors.size() == kTensorMax) refuse("has too many tensors");
         add(kind).tensor = static_cast<uint32_t>(tree_.tensors.size());
         tree_.tensors.push_back(std::move(tensor));
     }
@@ -283,6 +296,7 @@ class Machine {
     const std::string& file_;
     size_t at_ = 0;
     bool stopped_ = false;
+    size_t references_ = 0; // ever put on the stack
     PickleTree tree_;
     std::vector<uint32_t> stack_, memo_;
     std::vector<size_t> marks_; // heights of the stack

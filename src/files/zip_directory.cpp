@@ -183,6 +183,9 @@ class Reader {
         if (!same(packed, entry.packed) || !same(size, entry.size)) disagree("its size");
         if (!same(u32(local, 14), entry.crc)) disagree("its CRC");
         const uint64_t begin = entry.header + 30 + name_size + extra_size;
+        // Records that do not overlap cannot have more than the file: else many entries on one long header make much work.
+        if ((header_bytes_ += begin - entry.header) > data_end)
+            fail(STEER_ERR_FORMAT, "{}: two zip records overlap at byte {}", file_, entry.header);
         if (!inside(begin, entry.size, data_end)) disagree("its size");
         uint64_t end = begin + entry.size;
         if (later) end += descriptor_size(entry, end, data_end);
@@ -230,6 +233,7 @@ class Reader {
 
     const ByteSource& source_;
     const std::string& file_;
+    uint64_t header_bytes_ = 0; // of all local headers so far
 };
 
 } // namespace
