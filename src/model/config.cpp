@@ -2,6 +2,7 @@
 
 #include "files/error.h"
 #include "files/json.h"
+#include "files/quote.h"
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +32,7 @@ std::string architecture(const Json& json, const std::string& name) {
     auto said = names.front().get<std::string>();
     if (said != "Qwen2ForCausalLM" && said != "Qwen3ForCausalLM")
         fail(STEER_ERR_UNSUPPORTED, "{}: architecture {} is not supported; Qwen2ForCausalLM and Qwen3ForCausalLM are", name,
-             said.substr(0, 64));
+             quote(said));
     return said;
 }
 
@@ -66,8 +67,7 @@ RopeConfig parse_rope(const Json& json, int32_t context_max, const std::string& 
     const std::string kind = get_string_or(scaling, "rope_type", name, get_string_or(scaling, "type", name, "default"));
     if (kind == "default") return rope;
     if (kind != "yarn")
-        fail(STEER_ERR_UNSUPPORTED, "{}: rope type \"{}\" is not supported; \"default\" and \"yarn\" are", name,
-             kind.substr(0, 64));
+        fail(STEER_ERR_UNSUPPORTED, "{}: rope type {} is not supported; \"default\" and \"yarn\" are", name, quote(kind));
     if (number_or(scaling, "partial_rotary_factor", 1.0, name) != 1.0)
         fail(STEER_ERR_UNSUPPORTED, "{}: \"partial_rotary_factor\" is not supported", name);
     rope.yarn = true;
@@ -79,9 +79,20 @@ RopeConfig parse_rope(const Json& json, int32_t context_max, const std::string& 
     rope.mscale = number_or(scaling, "mscale", 0.0, name);
     rope.mscale_all_dim = number_or(scaling, "mscale_all_dim", 0.0, name);
     rope.truncate = get_bool_or(scaling, "truncate", name, true);
-    if (!(rope.factor > 0.0) || !(rope.beta_fast > 0.0) || !(rope.beta_slow > 0.0))
-        fail(STEER_ERR_FORMAT, "{}: \"factor\", \"beta_fast\" and \"beta_slow\" of YaRN must be above 0", name);
+    if (rope.attention_factor < 0.0) fail(STEER_ERR_FORMAT, "{}: \"attention_factor\" of YaRN is negative", name);
+    if (!(rope.factor >= 1.0)) fail(STEER_ERR_FORMAT, "{}: \"factor\" of YaRN must be at least 1", name);
+    if (!(rope.beta_fast > 0.0) || !(rope.beta_slow > 0.0))
+        fail(STEER_ERR_FORMAT, "{}: \"beta_fast\" and \"beta_slow\" of YaRN must be above 0", name);
     return rope;
+}
+
+// Numbers that are possible alone can still make angles that are none.
+void check_rope(const ModelConfig& config, const std::string& name) {
+    const RopeTable table = make_rope_table(config);
+    const bool finite = std::all_of(table.frequencies.begin(), table.frequencies.end(),
+                                    [](float frequency) { return std::isfinite(frequency); });
+    if (!finite || !(table.scale > 0.0f) || !std::isfinite(table.scale))
+        fail(STEER_ERR_FORMAT, "{}: \"rope_theta\" and the numbers of \"rope_scaling\" make no finite angles", name);
 }
 
 } // namespace
@@ -111,9 +122,13 @@ ModelConfig parse_model_config(std::string_view text, const std::string& name) {
     if (config.head_count % config.kv_head_count != 0)
         fail(STEER_ERR_FORMAT, "{}: \"num_attention_heads\" {} is no multiple of \"num_key_value_heads\" {}", name,
              config.head_count, config.kv_head_count);
-    if (config.head_dim % 2 != 0 || config.head_dim > 1024)
-        fail(STEER_ERR_FORMAT, "{}: \"head_dim\" {} must be even and at most 1024", name, config.head_dim);
+    if (config.head_dim < 2 || config.head_dim % 2 != 0 || config.head_dim > 1024)
+        fail(STEER_ERR_FORMAT, "{}: \"head_dim\" {} must be even, at least 2 and at most 1024", name, config.head_dim);
+    if (config.head_count > kCountMax / config.head_dim)
+        fail(STEER_ERR_FORMAT, "{}: \"num_attention_heads\" {} times \"head_dim\" {} is above {}", name, config.head_count,
+             config.head_dim, kCountMax);
     if (config.norm_eps < 0.0f) fail(STEER_ERR_FORMAT, "{}: \"rms_norm_eps\" is negative", name);
+    check_rope(config, name);
     return config;
 }
 

@@ -12,7 +12,8 @@
 namespace steer {
 namespace {
 
-constexpr uint64_t kSmallFileMax = 64u << 20;
+constexpr uint64_t kSmallFileMax = 16u << 20, kTokenizerMax = 32u << 20;
+constexpr size_t kShardMax = 1024; // each stays open
 
 // The small files of the folder, each held against the manifest where there is one.
 class Folder {
@@ -34,8 +35,8 @@ class Folder {
         return there;
     }
 
-    std::string read(const std::string& name) {
-        std::string text = read_file(path(name), kSmallFileMax);
+    std::string read(const std::string& name, uint64_t limit = kSmallFileMax) {
+        std::string text = read_file(path(name), limit);
         package_.small_files.push_back(name);
         if (package_.manifest) {
             if (!has(name)) return text;
@@ -45,7 +46,12 @@ class Folder {
         return text;
     }
 
-    std::string read_if_there(const std::string& name) { return has(name) ? read(name) : std::string(); }
+    std::string read_if_there(const std::string& name) {
+        if (!has(name)) return {};
+        std::string text = read(name);
+        if (text.empty()) fail(STEER_ERR_FORMAT, "{}: the file is empty: fetch it again, or remove it", path(name));
+        return text;
+    }
 
   private:
     Package& package_;
@@ -57,6 +63,7 @@ std::string find_chat_template(Folder& folder, const std::string& tokenizer_conf
     if (!own.empty() || tokenizer_config.empty()) return own;
     const std::string name = folder.path("tokenizer_config.json");
     const Json config = parse_json(tokenizer_config, name);
+    if (!config.is_object()) fail(STEER_ERR_FORMAT, "{}: must be a JSON object", name);
     const Json* found = find_field(config, "chat_template");
     if (found == nullptr || found->is_null()) return {};
     if (!found->is_array()) return get_string(config, "chat_template", name);
@@ -81,6 +88,7 @@ std::vector<std::string> weight_files(Folder& folder) {
         names.insert(file.get<std::string>());
     }
     if (names.empty()) fail(STEER_ERR_FORMAT, "{}: \"weight_map\" is empty", index);
+    if (names.size() > kShardMax) fail(STEER_ERR_FORMAT, "{}: \"weight_map\" names more than {} files", index, kShardMax);
     return {names.begin(), names.end()};
 }
 
@@ -152,12 +160,10 @@ std::shared_ptr<const Package> open_package(const std::string& path, bool allow_
     package->config_text = folder.read("config.json");
     package->config = parse_model_config(package->config_text, folder.path("config.json"));
     package->generation_config_text = folder.read_if_there("generation_config.json");
-    package->tokenizer_text = folder.read("tokenizer.json");
+    package->tokenizer_text = folder.read("tokenizer.json", kTokenizerMax);
     package->tokenizer_config_text = folder.read_if_there("tokenizer_config.json");
     package->chat_template = find_chat_template(folder, package->tokenizer_config_text);
-    if (folder.has(kDecoderArchive)) package->decoder_archive = folder.read(kDecoderArchive);
-    if (folder.has(kDecoderArchive) && package->decoder_archive.empty())
-        fail(STEER_ERR_FORMAT, "{}: is empty; remove it to use the library's own decoder", folder.path(kDecoderArchive));
+    package->decoder_archive = folder.read_if_there(kDecoderArchive);
     for (const std::string& name : weight_files(folder))
         if (!package->manifest || folder.has(name)) package->files.push_back(SafetensorsFile::open(folder.path(name)));
     index_weights(*package);

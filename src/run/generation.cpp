@@ -43,6 +43,7 @@ Generation model_generation(const Package& package) {
     if (!package.generation_config_text.empty()) {
         const std::string name = join_path(package.folder, "generation_config.json");
         const Json json = parse_json(package.generation_config_text, name);
+        if (!json.is_object()) fail(STEER_ERR_FORMAT, "{}: must be a JSON object", name);
         read_sampling(json, name, generation.sampling);
         generation.stop_tokens = end_tokens(json, name, vocab_size);
     }
