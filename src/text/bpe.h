@@ -35,7 +35,11 @@ class BpeModel {
     BpeModel(const std::array<int32_t, 256>& byte_ids, size_t merge_count)
         : byte_ids_(byte_ids), merges_(merge_count) {}
 
-    void add(int32_t left, int32_t right, const BpeMerge& merge) { merges_.set(key(left, right), merge); }
+    bool add(int32_t left, int32_t right, const BpeMerge& merge) { // false: the pair is known
+        if (merges_.find(key(left, right))) return false;
+        merges_.set(key(left, right), merge);
+        return true;
+    }
     void encode_word(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const;
 
   private:

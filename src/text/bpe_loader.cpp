@@ -1,6 +1,7 @@
 // tokenizer.json of Hugging Face tokenizers, the parts that Qwen's layout uses. Facts: formats.md part C.
 #include "files/error.h"
 #include "files/json.h"
+#include "files/quote.h"
 #include "files/sha256.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pre_tokenizer.h"
@@ -13,6 +14,7 @@ namespace steer {
 namespace {
 
 constexpr int64_t id_slack = int64_t{1} << 16; // ids may leave gaps, but not take memory that the file does not justify
+constexpr size_t entry_max = size_t{1} << 20, token_max = 4096; // merges, added tokens; bytes of one token
 
 // Byte-level BPE writes each byte as one printable character: those of Latin-1 that print stand for themselves, the
 // others count up from U+0100.
@@ -44,7 +46,7 @@ struct ByteAlphabet {
 class Loader {
   public:
     Loader(std::string_view text, const std::string& name)
-        : name_(name), root_(parse_json(text, name)), id_limit_(id_slack + static_cast<int64_t>(text.size() / 4)) {}
+        : name_(name), root_(parse_json(text, name)), id_limit_(id_slack + static_cast<int64_t>(text.size() / 16)) {}
 
     std::unique_ptr<Tokenizer> load() {
         bool nfc = read_normalizer();
@@ -65,9 +67,8 @@ class Loader {
     static bool absent(const Json* field) { return !field || field->is_null(); }
 
     [[noreturn]] void unsupported(std::string_view what, const Json& value) const {
-        std::string words = value.dump();
-        if (words.size() > 120) words = words.substr(0, 120) + "...";
-        fail(STEER_ERR_UNSUPPORTED, "{}: {} is not supported: {}", name_, what, words);
+        const std::string words = value.dump();
+        fail(STEER_ERR_UNSUPPORTED, "{}: {} is not supported: {}", name_, what, quote(words, 120));
     }
 
     bool read_normalizer() const {
@@ -122,8 +123,12 @@ class Loader {
         for (const auto& [text, value] : entries) {
             bool good = value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(id_limit_);
             if (!good) {
-                fail(STEER_ERR_FORMAT, "{}: vocab: the id of \"{}\" must be a whole number from 0 to {}", name_, text,
+                fail(STEER_ERR_FORMAT, "{}: vocab: the id of {} must be a whole number from 0 to {}", name_, quote(text),
                      id_limit_ - 1);
+            }
+            if (text.size() > token_max) {
+                fail(STEER_ERR_UNSUPPORTED, "{}: vocab: {} has {} bytes, allowed are {}", name_, quote(text), text.size(),
+                     token_max);
             }
             auto id = value.get<int64_t>();
             if (static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) {
@@ -137,7 +142,7 @@ class Loader {
     int32_t id_of(std::string_view text, const char* where, size_t index) const {
         auto found = ids_.find(text);
         if (found == ids_.end())
-            fail(STEER_ERR_FORMAT, "{}: {}[{}]: \"{}\" is not in vocab", name_, where, index, text);
+            fail(STEER_ERR_FORMAT, "{}: {}[{}]: {} is not in vocab", name_, where, index, quote(text));
         return found->second;
     }
 
@@ -157,21 +162,37 @@ class Loader {
 
     BpeModel read_merges(const Json& merges) {
         std::array<int32_t, 256> byte_ids{};
+        made_from_text_.resize(tokens_.size());
         for (size_t b = 0; b < 256; ++b) {
             std::string text;
             append_utf8(alphabet_.character[b], text);
             byte_ids[b] = id_of(text, "byte alphabet", b);
+            made_from_text_[static_cast<size_t>(byte_ids[b])] = true;
         }
+        if (merges.size() > entry_max)
+            fail(STEER_ERR_FORMAT, "{}: {} merges, at most {} are read", name_, merges.size(), entry_max);
         BpeModel model(byte_ids, merges.size());
         std::string joined;
         for (size_t rank = 0; rank < merges.size(); ++rank) {
             auto [left, right] = merge_parts(merges[rank], rank);
             joined.assign(left).append(right);
             int32_t ids[3] = {id_of(left, "merges", rank), id_of(right, "merges", rank), id_of(joined, "merges", rank)};
-            model.add(ids[0], ids[1], {static_cast<uint32_t>(rank), ids[2]});
+            if (!model.add(ids[0], ids[1], {static_cast<uint32_t>(rank), ids[2]}))
+                fail(STEER_ERR_FORMAT, "{}: merges[{}]: {} and {} stands twice", name_, rank, quote(left), quote(right));
+            made_from_text_[static_cast<size_t>(ids[2])] = true;
             merge_sum_.update(ids, sizeof ids);
         }
         return model;
+    }
+
+    // Control tokens are trusted because text cannot become one: so none may be a token that text does become, nor take the
+    // place of another.
+    void check_added(size_t id, const std::string& content, const std::string& where) const {
+        if (id >= known_.size() || !known_[id]) return;
+        if (tokens_[id] != content || flags_[id] != 0)
+            fail(STEER_ERR_FORMAT, "{}: id {} is already {}", where, id, quote(tokens_[id]));
+        if (id < made_from_text_.size() && made_from_text_[id])
+            fail(STEER_ERR_UNSUPPORTED, "{}: plain text becomes {} too, which a control token must not", where, quote(content));
     }
 
     void read_added(AddedTokens& added) {
@@ -199,6 +220,9 @@ class Loader {
                 unsupported(fmt::format("added_tokens[{}].normalized", i), token);
             }
             bool special = get_bool_or(token, "special", where, false);
+            check_added(static_cast<size_t>(id), content, where);
+            if (added.find_exact(content) >= 0)
+                fail(STEER_ERR_FORMAT, "{}: the content {} stands twice", where, quote(content));
             added.add(content, static_cast<int32_t>(id));
             put(id, std::move(content), static_cast<uint8_t>(TokenControl | (special ? TokenSpecial : 0)));
         }
@@ -226,6 +250,7 @@ class Loader {
     std::vector<std::string> tokens_;                   // bytes by id
     std::vector<uint8_t> flags_;
     std::vector<bool> known_;
+    std::vector<bool> made_from_text_;                  // by id: a byte, or what merges make
     Sha256 merge_sum_;
 };
 
