@@ -17,6 +17,8 @@ constexpr std::string_view chatml = "{% for message in messages %}"
                                     "{% endfor %}"
                                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
+constexpr size_t variables_max = 1024;
+
 constexpr const char* special_names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
 
@@ -60,6 +62,8 @@ jinja::Variables make_variables(const ChatRequest& request) {
     if (!request.variables.is_null() && !request.variables.is_object())
         fail(STEER_ERR_ARG, "chat: variables must be a JSON object");
 
+    if (request.variables.size() > variables_max)
+        fail(STEER_ERR_ARG, "chat: {} variables, at most {} can be given", request.variables.size(), variables_max);
     jinja::Variables variables;
     variables.emplace_back("messages", jinja::make_list(std::move(messages)));
     variables.emplace_back("tools", jinja::from_json(request.tools, Origin::Message));
@@ -105,10 +109,14 @@ ChatTemplate ChatTemplate::of_model(std::string_view source, std::string_view to
     ChatTemplate result = parse(source.empty() ? chatml : source, name);
     if (tokenizer_config.empty()) return result;
     Json config = parse_json(tokenizer_config, "tokenizer_config.json");
+    if (!config.is_object()) fail(STEER_ERR_FORMAT, "tokenizer_config.json: must be a JSON object");
     for (const char* key : special_names) {
         const Json* field = find_field(config, key);
-        if (field && field->is_object()) field = find_field(*field, "content"); // an AddedToken, written out
-        if (field && field->is_string()) result.constants_.emplace_back(key, field->get<std::string>());
+        if (!field || field->is_null()) continue;
+        if (field->is_object()) field = find_field(*field, "content"); // an AddedToken, written out
+        if (!field || !field->is_string())
+            fail(STEER_ERR_FORMAT, "tokenizer_config.json: \"{}\" must be a string, or an object with \"content\"", key);
+        result.constants_.emplace_back(key, field->get<std::string>());
     }
     return result;
 }

@@ -1,5 +1,6 @@
 #include "text/jinja/evaluator.h"
 
+#include "files/quote.h"
 #include "text/jinja/format.h"
 #include "text/jinja/operators.h"
 
@@ -20,6 +21,7 @@ auto find_in(Scope& scope, std::string_view name) -> decltype(&scope[0].second) 
 
 void Evaluator::set(std::string_view name, Value value) {
     Scope& scope = scopes_.back();
+    run_.charge_search(scope.size(), name.size());
     if (Value* known = find_in(scope, name)) {
         *known = std::move(value);
     } else {
@@ -29,8 +31,10 @@ void Evaluator::set(std::string_view name, Value value) {
 
 Value Evaluator::look_up(const std::string& name) {
     for (size_t i = scopes_.size(); i-- > visible_from_;) {
+        run_.charge_search(scopes_[i].size(), name.size());
         if (const Value* found = find_in(scopes_[i], name)) return *found;
     }
+    run_.charge_search(scopes_[0].size(), name.size());
     if (const Value* found = find_in(scopes_[0], name)) return *found;
     if (name == "namespace") return Function::Namespace;
     if (name == "range") return Function::Range;
@@ -96,6 +100,7 @@ Value Evaluator::evaluate_dict(const Expression& node) {
         Value key = evaluate(*node.args[i]);
         if (!as_text(key)) run_.unsupported("a dictionary key that is no string");
         Value value = evaluate(*node.args[i + 1]);
+        run_.charge_search(entries.size(), as_text(key)->size());
         auto known = std::find_if(entries.begin(), entries.end(),
                                   [&](const auto& entry) { return entry.first->bytes == as_text(key)->bytes; });
         if (known != entries.end()) {
@@ -111,6 +116,7 @@ Value Evaluator::evaluate_attribute(const Expression& node) {
     Value object = evaluate(*node.args[0]);
     run_.line = node.line;
     if (auto space = std::get_if<Namespace>(&object)) {
+        run_.charge_search(namespaces_[space->index].size(), node.name.size());
         const Value* found = find_in(namespaces_[space->index], node.name);
         return found ? *found : Value(Undefined{&node.name});
     }
@@ -196,7 +202,7 @@ Value Evaluator::call_function(Function function, const Arguments& arguments) {
     if (function == Function::Namespace) return make_namespace(arguments);
     if (function == Function::RaiseException) {
         std::string words = arguments.list.empty() ? std::string() : to_str(run_, arguments.list[0]).bytes;
-        run_.error("the template refuses this conversation: {}", words);
+        run_.error("the template refuses this conversation: {}", quote(words, 160));
     }
     if (function == Function::Dict) {
         if (!arguments.list.empty()) run_.unsupported("dict() of a value");
@@ -219,7 +225,7 @@ Value Evaluator::call_function(Function function, const Arguments& arguments) {
         if (numbers.size() >= range_max) run_.error("range: more than {} numbers", range_max);
         numbers.emplace_back(i);
     }
-    run_.charge(numbers.size() / 16 + 1);
+    run_.charge_items(numbers.size());
     return make_list(std::move(numbers));
 }
 
@@ -235,6 +241,7 @@ void Evaluator::set_member(const Value& space, std::string_view name, Value valu
     const Namespace* target = std::get_if<Namespace>(&space);
     if (!target) run_.error("only members of a namespace can be set, found {}", type_name(space));
     Scope& members = namespaces_[target->index];
+    run_.charge_search(members.size(), name.size());
     if (Value* known = find_in(members, name)) {
         *known = std::move(value);
     } else {

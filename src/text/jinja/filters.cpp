@@ -1,4 +1,5 @@
 // What may stand after "|".
+#include "files/quote.h"
 #include "text/jinja/builtins.h"
 #include "text/jinja/format.h"
 #include "text/jinja/operators.h"
@@ -240,7 +241,7 @@ Value map_filter(Runtime& run, std::vector<Value> items, const Arguments& argume
     }
     if (!attribute) {
         std::string_view filter = name_argument(run, arguments, 0, "map");
-        if (is_choosing(filter)) run.unsupported(fmt::format("map with the filter \"{}\"", filter));
+        if (is_choosing(filter)) run.unsupported(fmt::format("map with the filter {}", quote(filter)));
         Arguments rest = rest_of(arguments, 1);
         for (Value& item : items) item = apply_filter(run, filter, item, rest);
         return make_list(std::move(items));
@@ -277,7 +278,7 @@ bool has_filter(std::string_view name) { return find_filter(name) || is_choosing
 Value apply_filter(Runtime& run, std::string_view name, const Value& input, const Arguments& arguments) {
     run.charge(1);
     if (const Builtin* filter = find_filter(name)) return invoke(run, *filter, input, arguments);
-    if (!is_choosing(name)) run.unsupported(fmt::format("the filter \"{}\"", name));
+    if (!is_choosing(name)) run.unsupported(fmt::format("the filter {}", quote(name)));
     std::vector<Value> items = iterate(run, input);
     return name == "map" ? map_filter(run, std::move(items), arguments) : choose(run, name, items, arguments);
 }

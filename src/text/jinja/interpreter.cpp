@@ -150,6 +150,7 @@ class Interpreter final : public Evaluator {
         if (arguments.list.size() > parameters.size())
             run_.error("macro \"{}\" takes {} arguments", name, parameters.size());
         for (const auto& [key, value] : arguments.named) {
+            run_.charge_search(parameters.size(), key.size());
             size_t place = 0;
             while (place < parameters.size() && parameters[place].name != key) ++place;
             if (place == parameters.size()) run_.error("macro \"{}\" has no argument \"{}\"", name, key);
@@ -167,7 +168,8 @@ class Interpreter final : public Evaluator {
         }
     }
 
-    bool is_set(std::string_view name) const {
+    bool is_set(std::string_view name) {
+        run_.charge_search(scopes_.back().size(), name.size());
         for (const auto& [key, value] : scopes_.back()) {
             if (key == name) return true;
         }

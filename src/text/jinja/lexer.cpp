@@ -9,6 +9,8 @@
 namespace steer::jinja {
 namespace {
 
+constexpr size_t name_max = 256;
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
@@ -132,6 +134,7 @@ class Lexer {
             if (is_name_start(c)) {
                 size_t end = at_;
                 while (end < source_.size() && (is_name_start(source_[end]) || is_digit(source_[end]))) ++end;
+                if (end - at_ > name_max) unsupported(fmt::format("a name of {} bytes", end - at_));
                 push(TokenKind::Name, source_.substr(at_, end - at_));
                 skip(end - at_);
             } else if (is_digit(c)) {
@@ -164,7 +167,7 @@ class Lexer {
         std::string text = source_.substr(at_, end - at_);
         bool odd_zero = !real && text.size() > 1 && text[0] == '0';
         if (odd_zero || (end < source_.size() && is_name_start(source_[end])))
-            unsupported("the number form at \"" + text + "\"");
+            unsupported("the number form at \"" + text.substr(0, 40) + "\"");
         push(real ? TokenKind::Float : TokenKind::Integer, text);
         skip(end - at_);
     }

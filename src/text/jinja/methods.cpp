@@ -32,10 +32,14 @@ Value case_method(Call& call) {
 }
 
 Value starts_with(Call& call) {
-    return text_input(call, "startswith").bytes.starts_with(text_argument(call, 0, "startswith").bytes);
+    const Text &text = text_input(call, "startswith"), &prefix = text_argument(call, 0, "startswith");
+    call.run.charge_text(prefix.size());
+    return text.bytes.starts_with(prefix.bytes);
 }
 Value ends_with(Call& call) {
-    return text_input(call, "endswith").bytes.ends_with(text_argument(call, 0, "endswith").bytes);
+    const Text &text = text_input(call, "endswith"), &suffix = text_argument(call, 0, "endswith");
+    call.run.charge_text(suffix.size());
+    return text.bytes.ends_with(suffix.bytes);
 }
 
 Value split_method(Call& call) {
@@ -92,10 +96,8 @@ Value values_method(Call& call) {
     return make_list(std::move(values));
 }
 Value get_method(Call& call) {
-    const Dict& dict = *as_dict(call.input);
-    call.run.charge(dict.entries.size() / 8 + 1);
     const Text* key = call.args[0] ? as_text(*call.args[0]) : nullptr;
-    const Value* found = key ? dict.find(key->bytes) : nullptr;
+    const Value* found = key ? find_key(call.run, *as_dict(call.input), key->bytes) : nullptr;
     if (found) return *found;
     return call.args[1] ? *call.args[1] : Value(None{});
 }

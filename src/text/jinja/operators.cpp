@@ -4,6 +4,7 @@
 #include "text/jinja/builtins.h"
 #include "files/utf8.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace steer::jinja {
@@ -46,9 +47,8 @@ bool contains(Runtime& run, const Value& container, const Value& value) {
         return false;
     }
     if (const Dict* dict = as_dict(container)) {
-        run.charge(dict->entries.size() / 8 + 1);
         const Text* key = as_text(value);
-        return key && dict->find(key->bytes);
+        return key && find_key(run, *dict, key->bytes);
     }
     if (is<Undefined>(container)) return false;
     run.error("\"in\": nothing can be in a value of type {}; is a message's content missing?", type_name(container));
@@ -157,7 +157,10 @@ bool order(Runtime& run, std::string_view symbol, const Value& a, const Value& b
         return symbol == "<" ? x < y : symbol == "<=" ? x <= y : symbol == ">" ? x > y : x >= y;
     };
     const Text *text_a = as_text(a), *text_b = as_text(b);
-    if (text_a && text_b) return decide(text_a->bytes, text_b->bytes); // UTF-8 sorts as its characters do
+    if (text_a && text_b) { // UTF-8 sorts as its characters do
+        run.charge_text(std::min(text_a->size(), text_b->size()));
+        return decide(text_a->bytes, text_b->bytes);
+    }
     if (is<Undefined>(a)) undefined_operand(run, a);
     if (is<Undefined>(b)) undefined_operand(run, b);
     if (!is_number(a) || !is_number(b))
@@ -167,6 +170,14 @@ bool order(Runtime& run, std::string_view symbol, const Value& a, const Value& b
 }
 
 } // namespace
+
+const Value* find_key(Runtime& run, const Dict& dict, std::string_view key) {
+    run.charge_search(dict.entries.size(), key.size());
+    for (const auto& [name, value] : dict.entries) {
+        if (name->bytes == key) return &value;
+    }
+    return nullptr;
+}
 
 bool equals(Runtime& run, const Value& a, const Value& b) {
     run.charge(1);
@@ -191,8 +202,7 @@ bool equals(Runtime& run, const Value& a, const Value& b) {
         const Dict* other = as_dict(b);
         if (one->entries.size() != other->entries.size()) return false;
         for (const auto& [key, value] : one->entries) {
-            run.charge(other->entries.size() / 8 + 1);
-            const Value* found = other->find(key->bytes);
+            const Value* found = find_key(run, *other, key->bytes);
             if (!found || !equals(run, value, *found)) return false;
         }
         return true;
@@ -223,7 +233,7 @@ Value arithmetic(Runtime& run, std::string_view symbol, const Value& a, const Va
     }
     const List *list_a = as_list(a), *list_b = as_list(b);
     if (symbol == "+" && list_a && list_b && list_a->tuple == list_b->tuple) {
-        run.charge(list_a->items.size() + list_b->items.size());
+        run.charge_items(list_a->items.size() + list_b->items.size());
         std::vector<Value> sum = list_a->items;
         sum.insert(sum.end(), list_b->items.begin(), list_b->items.end());
         return make_list(std::move(sum), list_a->tuple);
@@ -247,8 +257,7 @@ Value get_attribute(Runtime& run, const Value& object, const std::string& name) 
     if (auto loop = std::get_if<std::shared_ptr<const Loop>>(&object)) return loop_attribute(run, **loop, name);
     if (has_method(object, name)) return std::make_shared<const Method>(Method{object, name});
     if (const Dict* dict = as_dict(object)) {
-        run.charge(dict->entries.size() / 8 + 1);
-        if (const Value* found = dict->find(name)) return *found;
+        if (const Value* found = find_key(run, *dict, name)) return *found;
     }
     return Undefined{&name};
 }
@@ -257,8 +266,7 @@ Value get_item(Runtime& run, const Value& object, const Value& key) {
     if (is<Undefined>(object)) undefined_operand(run, object);
     const Text* name = as_text(key);
     if (const Dict* dict = as_dict(object)) {
-        run.charge(dict->entries.size() / 8 + 1);
-        const Value* found = name ? dict->find(name->bytes) : nullptr;
+        const Value* found = name ? find_key(run, *dict, name->bytes) : nullptr;
         if (found) return *found;
     }
     if (name && has_method(object, name->bytes)) return std::make_shared<const Method>(Method{object, name->bytes});
@@ -284,7 +292,7 @@ Value get_slice(Runtime& run, const Value& object, const Value* begin, const Val
     if (is<Undefined>(object)) undefined_operand(run, object);
     auto each = [&](size_t size, auto&& take) {
         Range range = slice_range(run, size, begin, end, step);
-        run.charge(range.count / 16 + 1);
+        run.charge_items(range.count);
         for (size_t i = 0; i < range.count; ++i)
             take(static_cast<size_t>(range.begin + static_cast<int64_t>(i) * range.step));
     };
@@ -306,11 +314,11 @@ Value get_slice(Runtime& run, const Value& object, const Value* begin, const Val
 std::vector<Value> iterate(Runtime& run, const Value& value) {
     std::vector<Value> items;
     if (const List* list = as_list(value)) {
-        run.charge(list->items.size() / 16 + 1);
+        run.charge_items(list->items.size());
         return list->items;
     }
     if (const Dict* dict = as_dict(value)) {
-        run.charge(dict->entries.size() / 16 + 1);
+        run.charge_items(dict->entries.size());
         for (const auto& [key, entry] : dict->entries) items.emplace_back(key);
         return items;
     }

@@ -12,6 +12,7 @@ namespace steer::jinja {
 bool equals(Runtime& run, const Value& a, const Value& b);
 bool compare(Runtime& run, std::string_view symbol, const Value& a, const Value& b); // ==, !=, <, <=, >, >=, in, not in
 Value arithmetic(Runtime& run, std::string_view symbol, const Value& a, const Value& b);
+const Value* find_key(Runtime& run, const Dict& dict, std::string_view key); // nullptr: not there
 Value negate(Runtime& run, const Value& value);
 
 Value get_attribute(Runtime& run, const Value& object, const std::string& name); // object.name

@@ -8,7 +8,7 @@
 
 namespace steer::jinja {
 
-inline constexpr size_t fuel_max = 1000000;         // steps; one for each node visited, and for each 64 bytes moved
+inline constexpr size_t fuel_max = 1000000;         // steps; one for each node visited, and for each 64 bytes moved or kept
 inline constexpr size_t text_max = size_t{4} << 20; // bytes of any text, the output included
 inline constexpr size_t range_max = 100000;
 inline constexpr uint32_t recursion_max = 256;
@@ -23,6 +23,9 @@ class Runtime {
         if (steps > fuel_) error("the template does more than {} steps", fuel_max);
         fuel_ -= steps;
     }
+    void charge_items(size_t count) { charge(count / 2 + 1); } // a list of so many values: 24 bytes each
+    // Looking for a name among so many: most differ in their length or their first bytes, but need not.
+    void charge_search(size_t count, size_t name_size) { charge(count / 8 * (name_size / 64 + 1)); }
     void charge_text(size_t bytes) { // work on a text of that size
         if (bytes > text_max) error("a text of more than {} bytes", text_max);
         charge(bytes / 64 + 1);

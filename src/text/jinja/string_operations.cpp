@@ -82,7 +82,7 @@ std::vector<Value> split(Runtime& run, const Text& text, const Text* separator, 
     size_t from = 0;
     auto full = [&] { return max >= 0 && parts.size() >= static_cast<size_t>(max); };
     auto take = [&](size_t begin, size_t end) {
-        run.charge(1);
+        run.charge(2);
         parts.push_back(make_text(text.slice(begin, end)));
     };
     if (separator) {
@@ -120,7 +120,7 @@ std::vector<Value> split_lines(Runtime& run, const Text& text) {
     std::vector<Value> lines;
     const char *begin = text.bytes.data(), *at = begin, *end = begin + text.size(), *line = begin;
     auto take = [&](const char* to) {
-        run.charge(1);
+        run.charge(2);
         lines.push_back(make_text(text.slice(static_cast<size_t>(line - begin), static_cast<size_t>(to - begin))));
     };
     while (at < end) {

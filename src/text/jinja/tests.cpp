@@ -1,4 +1,5 @@
 // What may stand after "is".
+#include "files/quote.h"
 #include "text/jinja/builtins.h"
 #include "text/jinja/operators.h"
 
@@ -73,7 +74,7 @@ bool has_test(std::string_view name) { return find_test(name) != nullptr; }
 
 bool apply_test(Runtime& run, std::string_view name, const Value& input, const Arguments& arguments) {
     const Builtin* test = find_test(name);
-    if (!test) run.unsupported(fmt::format("the test \"{}\"", name));
+    if (!test) run.unsupported(fmt::format("the test {}", quote(name)));
     return std::get<bool>(invoke(run, *test, input, arguments));
 }
 

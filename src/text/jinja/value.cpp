@@ -6,13 +6,6 @@
 
 namespace steer::jinja {
 
-const Value* Dict::find(std::string_view key) const {
-    for (const auto& [name, value] : entries) {
-        if (name->bytes == key) return &value;
-    }
-    return nullptr;
-}
-
 uint32_t depth_of(const Value& value) {
     if (const List* list = as_list(value)) return list->depth;
     if (const Dict* dict = as_dict(value)) return dict->depth;
@@ -31,7 +24,10 @@ uint32_t deeper(uint32_t depth, const Value& value) {
 
 } // namespace
 
-Value make_text(Text text) { return std::make_shared<const Text>(std::move(text)); }
+Value make_text(Text text) {
+    if (text.size() > 4096) text.bytes.shrink_to_fit(), text.origins.shrink_to_fit(); // it may be kept for long
+    return std::make_shared<const Text>(std::move(text));
+}
 Value make_text(std::string_view text, Origin origin) { return std::make_shared<const Text>(text, origin); }
 
 Value make_list(std::vector<Value> items, bool tuple) {

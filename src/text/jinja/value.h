@@ -49,8 +49,6 @@ struct List {
 struct Dict {
     std::vector<std::pair<TextPtr, Value>> entries; // keys are strings, in order
     uint32_t depth = 1;
-
-    const Value* find(std::string_view key) const;
 };
 struct Loop { // what `loop` is in one round
     ListPtr items;
