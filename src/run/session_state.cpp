@@ -155,7 +155,8 @@ void Session::load_state(std::string_view bytes) {
         id = in.take<int32_t>();
         if (id < 0 || id >= model_->config().vocab_size) refuse("a token is outside the vocabulary");
     }
-    for (size_t i = 0; i < header.count; i++) list.marks.push_back(in.take<uint8_t>() != 0);
+    for (size_t i = 0; i < header.count; i++)
+        if (list.marks.emplace_back(in.take<uint8_t>()) > 1) refuse("a mark is neither 0 nor 1");
     const std::string_view format = in.bytes(header.format_size);
     for (size_t i = 0; i < header.computed; i++) {
         const auto key = in.take<uint64_t>();
