@@ -1,12 +1,8 @@
 // Files built byte by byte for the tests, so that each can be wrong in exactly one place.
 #pragma once
 
-#include "files/error.h"
-
-#include <catch2/catch.hpp>
-
 #include <cstdint>
-#include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -23,7 +19,7 @@ inline std::string u32(uint64_t value) { return number(static_cast<uint32_t>(val
 inline std::string u64(uint64_t value) { return number(value); }
 
 inline std::string put(std::string bytes, size_t at, const std::string& what) {
-    REQUIRE(at + what.size() <= bytes.size());
+    if (at + what.size() > bytes.size()) throw std::logic_error("put: outside of the file that is built");
     return bytes.replace(at, what.size(), what);
 }
 
@@ -123,29 +119,6 @@ inline Zip torch_file(const std::string& body, const std::vector<ZipEntry>& stor
     for (const ZipEntry& s : storages) entries.push_back({"a/data/" + s.name, s.data});
     entries.push_back({"a/version", "3\n"});
     return zip(entries);
-}
-
-// -- expectations
-
-struct BadFile {
-    const char* what;
-    std::string bytes;
-    steer_status status;
-    const char* words; // part of the message
-};
-
-inline void refuses(const std::vector<BadFile>& files, const std::function<void(const std::string&)>& read) {
-    for (const BadFile& file : files) {
-        INFO(file.what);
-        try {
-            read(file.bytes);
-            FAIL_CHECK("was read without complaint");
-        } catch (const steer::Error& error) {
-            CHECK(error.status() == file.status);
-            CHECK_THAT(error.what(), Catch::Contains(file.words));
-            CHECK_THAT(error.what(), Catch::StartsWith("bad.file: "));
-        }
-    }
 }
 
 } // namespace build

@@ -23,15 +23,6 @@ std::vector<std::string> words(std::string_view text) {
     return out;
 }
 
-steer_status refusal(const Tree& json) {
-    try {
-        load_bpe_tokenizer(json.dump(), "small");
-    } catch (const Error& error) {
-        return error.status();
-    }
-    return STEER_OK;
-}
-
 } // namespace
 
 TEST_CASE("words are cut as Qwen's pattern says") {
@@ -135,30 +126,6 @@ TEST_CASE("NFC: examples of UAX 15 and Hangul") {
     for (const Case& c : cases) CHECK(to_nfc(c.text) == c.normal);
     CHECK(is_nfc_quickly("plain \xE3\x81\x8C \xC3\xA9"));
     CHECK_FALSE(is_nfc_quickly("e\xCC\x81"));
-}
-
-TEST_CASE("files that would be read wrongly are refused") {
-    auto changed = [](auto&& edit) {
-        Tree json = small_tokenizer_json({{"a", "b"}});
-        edit(json);
-        return refusal(json);
-    };
-    CHECK(changed([](Tree&) {}) == STEER_OK);
-    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = "a b"; }) == STEER_OK);
-    CHECK(changed([](Tree& j) { j["normalizer"]["type"] = "NFKC"; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Tree& j) { j["model"]["ignore_merges"] = true; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Tree& j) { j["added_tokens"][0]["rstrip"] = true; }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Tree& j) { j["added_tokens"][0]["content"] = std::string(513, 'x'); }) == STEER_ERR_UNSUPPORTED);
-    CHECK(changed([](Tree& j) { j["added_tokens"][0]["id"] = -5; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["added_tokens"][0]["id"] = 1 << 30; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["model"]["vocab"]["a"] = 1 << 30; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["model"]["vocab"]["a"] = "1"; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = "ab"; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["model"]["merges"][0] = {"a", "zzz"}; }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["model"].erase("merges"); }) == STEER_ERR_FORMAT);
-    CHECK(changed([](Tree& j) { j["pre_tokenizer"] = nullptr; }) == STEER_ERR_FORMAT);
-    CHECK_THROWS_AS(load_bpe_tokenizer("", "small"), Error);
-    CHECK_THROWS_AS(load_bpe_tokenizer("[]", "small"), Error);
 }
 
 TEST_CASE("the fingerprint follows tokens, flags and merges, not the spelling of the file") {
