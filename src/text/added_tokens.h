@@ -12,7 +12,7 @@ namespace steer {
 
 class AddedTokens {
   public:
-    static constexpr size_t content_max = 512; // bytes; bounds the work per byte of text
+    static constexpr size_t content_max = 128; // bytes; bounds the work per byte of text: a second for 2 MiB
 
     void add(std::string_view content, int32_t id); // not empty, at most content_max bytes
     bool find(std::string_view text, size_t from, ControlMatch& out) const;

@@ -29,6 +29,7 @@ class Script {
     ~Script() {
         for (const Conversation& one : sessions_) steer_session_free(one.handle); // the freed ones again
         for (steer_vector* vector : vectors_) steer_vector_free(vector);
+        steer_model_set_residency(model(), STEER_RESIDENCY_NONE, nullptr, nullptr, nullptr); // no cache is left over
     }
 
     void run() {

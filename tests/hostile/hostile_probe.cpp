@@ -2,8 +2,10 @@
 //   readers                  their names, one a line
 //   seeds READER FOLDER      seeds and named malformed inputs of at most 64 KiB, one file each: where a fuzzer starts
 //   named [READER]           what is said of each named input, with its time and heap
+//   generated READER FILE    every named and generated input into a file, for other readers of the format to compare: each as
+//                            its size u32, its bytes, our status i32, the size of our words u32, our words
 //   read READER FILE         what is said of a file, as of a fuzzer's find
-#include "corpus.h"
+#include "generate.h"
 #include "heap.h"
 
 #include <chrono>
@@ -41,6 +43,30 @@ void say(const Reader& reader, const std::string& name, std::string_view bytes) 
     std::fflush(stdout);
 }
 
+void write_all(const Reader& reader, const std::string& path) {
+    std::ofstream out(path, std::ios::binary);
+    const auto number = [&](auto value) { out.write(reinterpret_cast<const char*>(&value), sizeof value); };
+    const auto write = [&](const std::string& bytes) {
+        int32_t status = STEER_OK;
+        std::string words;
+        try {
+            reader.read(bytes);
+        } catch (const steer::Error& error) {
+            status = error.status(), words = error.what();
+        }
+        number(static_cast<uint32_t>(bytes.size()));
+        out << bytes;
+        number(status);
+        number(static_cast<uint32_t>(words.size()));
+        out << words;
+    };
+    for (const Bad& bad : reader.bad()) write(bad.bytes);
+    for (const Seed& seed : reader.seeds()) {
+        write(seed.bytes);
+        generate(reader, seed, write);
+    }
+}
+
 int run(const std::vector<std::string>& arguments) {
     const std::string what = arguments.empty() ? "" : arguments[0];
     if (what == "readers" && arguments.size() == 1) {
@@ -51,6 +77,8 @@ int run(const std::vector<std::string>& arguments) {
         for (const Reader& reader : readers())
             if (arguments.size() == 1 || arguments[1] == reader.name)
                 for (const Bad& bad : reader.bad()) say(reader, bad.name, bad.bytes);
+    } else if (what == "generated" && arguments.size() == 3) {
+        write_all(find_reader(arguments[1]), arguments[2]);
     } else if (what == "read" && arguments.size() == 3) {
         std::ifstream in(arguments[2], std::ios::binary);
         const std::string bytes{std::istreambuf_iterator<char>(in), {}};

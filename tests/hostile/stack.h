@@ -11,8 +11,9 @@ namespace hostile {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kStack = 1024 * 1024; // frames are several times as large with the sanitizers' margins in them
+constexpr size_t kSlower = 7;          // and all takes so many times as long
 #else
-constexpr size_t kStack = 256 * 1024;
+constexpr size_t kStack = 256 * 1024, kSlower = 1;
 #endif
 
 inline void on_small_stack(const std::function<void()>& body) {
