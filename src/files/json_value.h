@@ -21,7 +21,10 @@ class Json {
 
     Json(std::nullptr_t = nullptr) {}
     Json(bool value) : value_(value) {}
-    template<std::signed_integral T> Json(T value) : value_(static_cast<int64_t>(value)) {}
+    template<std::signed_integral T> Json(T value) { // one form for one number: what is not negative is unsigned
+        if (value < 0) value_ = static_cast<int64_t>(value);
+        else value_ = static_cast<uint64_t>(value);
+    }
     template<std::unsigned_integral T> Json(T value) : value_(static_cast<uint64_t>(value)) {}
     template<std::floating_point T> Json(T value) : value_(static_cast<double>(value)) {}
     Json(std::string value) : value_(std::move(value)) {}

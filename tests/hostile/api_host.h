@@ -3,7 +3,7 @@
 
 #include "corpus.h"
 #include "steer/steer.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 #include "tiny_model.h"
 
 #include <cmath>

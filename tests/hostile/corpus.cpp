@@ -1,6 +1,6 @@
 #include "corpus.h"
 
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 #include <algorithm>
 

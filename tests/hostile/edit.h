@@ -1,8 +1,8 @@
 // JSON files made wrong in one place.
 #pragma once
 
+#include "../tree.h"
 #include "corpus.h"
-#include "files/json.h"
 
 #include <utility>
 
@@ -10,15 +10,15 @@ namespace hostile {
 
 struct Edit {
     const char* name;
-    std::function<void(steer::Json&)> change;
+    std::function<void(Tree&)> change;
     steer_status status;
     std::string words;
 };
 
-inline std::vector<Bad> edited(const steer::Json& good, const std::vector<Edit>& edits) {
+inline std::vector<Bad> edited(const Tree& good, const std::vector<Edit>& edits) {
     std::vector<Bad> bad;
     for (const Edit& edit : edits) {
-        steer::Json json = good;
+        Tree json = good;
         edit.change(json);
         bad.push_back({edit.name, json.dump(), edit.status, edit.words});
     }

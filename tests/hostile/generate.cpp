@@ -62,18 +62,18 @@ class Generator {
     }
 
     void change_json() {
-        root_ = parse_json(json_part(reader_, seed_.bytes), kName);
+        root_ = Tree::parse(json_part(reader_, seed_.bytes));
         change(root_);
     }
 
     void emit() {
-        const std::string text = root_.dump(-1, ' ', false, Json::error_handler_t::replace);
+        const std::string text = root_.dump(-1, ' ', false, Tree::error_handler_t::replace);
         use_(with_json_part(reader_, seed_.bytes, text));
     }
 
-    void change(Json& node) {
-        const Json before = node;
-        for (const Json& odd : odd_values()) {
+    void change(Tree& node) {
+        const Tree before = node;
+        for (const Tree& odd : odd_values()) {
             node = odd;
             emit();
         }
@@ -81,7 +81,7 @@ class Generator {
             for (const uint64_t number : numbers_for(seed_.bytes)) node = number, emit();
         node = before;
         if (node.is_array()) {
-            node.push_back(before.empty() ? Json(0) : before.back());
+            node.push_back(before.empty() ? Tree(0) : before.back());
             emit();
             node = before;
         }
@@ -89,24 +89,24 @@ class Generator {
             remove(node, i);
             emit();
             node = before;
-            change(node.is_array() ? node[i] : (node.get_ref<Json::object_t&>().begin() + static_cast<std::ptrdiff_t>(i))->second);
+            change(node.is_array() ? node[i] : (node.get_ref<Tree::object_t&>().begin() + static_cast<std::ptrdiff_t>(i))->second);
         }
     }
 
-    static void remove(Json& node, size_t i) {
+    static void remove(Tree& node, size_t i) {
         if (node.is_array()) return node.erase(i);
-        auto& entries = node.get_ref<Json::object_t&>();
-        Json::object_t kept;
+        auto& entries = node.get_ref<Tree::object_t&>();
+        Tree::object_t kept;
         for (size_t j = 0; j < entries.size(); ++j)
             if (j != i) kept.push_back(*(entries.begin() + static_cast<std::ptrdiff_t>(j)));
-        node = Json::object();
-        node.get_ref<Json::object_t&>() = std::move(kept);
+        node = Tree::object();
+        node.get_ref<Tree::object_t&>() = std::move(kept);
     }
 
     const Reader& reader_;
     const Seed& seed_;
     const std::function<void(const std::string&)>& use_;
-    Json root_;
+    Tree root_;
 };
 
 bool framed(const Reader& reader) { // behind an 8-byte length, before data
@@ -136,10 +136,10 @@ std::string with_json_part(const Reader& reader, const std::string& bytes, const
     return build::safetensors(text, bytes.substr(8 + length_of(bytes)));
 }
 
-const std::vector<Json>& odd_values() {
-    static const std::vector<Json> all = {nullptr, true, -1, 0, 1.5, 1e300, UINT64_MAX, INT64_MIN, "", "x", "\x1b[31m",
-                                          "../x", Json::array(), Json::object(), Json::array({Json::array({1})}),
-                                          Json{{"a", Json::array({nullptr})}}};
+const std::vector<Tree>& odd_values() {
+    static const std::vector<Tree> all = {nullptr, true, -1, 0, 1.5, 1e300, UINT64_MAX, INT64_MIN, "", "x", "\x1b[31m",
+                                          "../x", Tree::array(), Tree::object(), Tree::array({Tree::array({1})}),
+                                          Tree{{"a", Tree::array({nullptr})}}};
     return all;
 }
 

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "corpus.h"
-#include "files/json.h"
+#include "../tree.h"
+
 
 namespace hostile {
 
@@ -14,6 +15,6 @@ std::string json_part(const Reader& reader, const std::string& bytes);
 std::string with_json_part(const Reader& reader, const std::string& bytes, const std::string& text);
 
 // Values that a file may hold where another was meant.
-const std::vector<steer::Json>& odd_values();
+const std::vector<Tree>& odd_values();
 
 } // namespace hostile

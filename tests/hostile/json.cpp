@@ -13,9 +13,10 @@ void read(std::string_view bytes) { (void)parse_json(bytes, kName); }
 
 size_t depth(const Json& json) {
     size_t deepest = 0;
-    if (json.is_structured())
-        for (const Json& item : json) deepest = std::max(deepest, depth(item));
-    return json.is_structured() ? deepest + 1 : 0;
+    for (const Json& item : json) deepest = std::max(deepest, depth(item));
+    if (json.is_object())
+        for (const auto& [key, value] : json.items()) deepest = std::max(deepest, depth(value));
+    return json.is_array() || json.is_object() ? deepest + 1 : 0;
 }
 
 void check(std::string_view bytes) {

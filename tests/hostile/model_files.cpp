@@ -4,7 +4,7 @@
 #include "model/package.h"
 #include "run/generation.h"
 #include "text/chat.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 #include "tiny_model.h"
 
 #include <cmath>
@@ -23,25 +23,25 @@ std::vector<Bad> operator+(std::vector<Bad> all, const std::vector<Bad>& more) {
     return all;
 }
 
-std::function<void(Json&)> set(const std::string& key, const Json& value) {
-    return [=](Json& json) { json[key] = value; };
+std::function<void(Tree&)> set(const std::string& key, const Tree& value) {
+    return [=](Tree& json) { json[key] = value; };
 }
-std::function<void(Json&)> drop(const std::string& key) {
-    return [=](Json& json) { json.erase(key); };
+std::function<void(Tree&)> drop(const std::string& key) {
+    return [=](Tree& json) { json.erase(key); };
 }
 
-Seed seed(const char* name, const Json& json) { return {name, json.dump(), {}}; }
+Seed seed(const char* name, const Tree& json) { return {name, json.dump(), {}}; }
 
 // -- config.json
 
-Json good_config() {
-    return Json{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 2}, {"hidden_size", 8},
+Tree good_config() {
+    return Tree{{"architectures", {"Qwen2ForCausalLM"}}, {"num_hidden_layers", 2}, {"hidden_size", 8},
                 {"intermediate_size", 16}, {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"vocab_size", 20},
                 {"rope_theta", 1e6}, {"tie_word_embeddings", true}};
 }
 
-Json yarn_config() {
-    Json json = good_config();
+Tree yarn_config() {
+    Tree json = good_config();
     json["architectures"] = {"Qwen3ForCausalLM"};
     json["head_dim"] = 16;
     json["rope_scaling"] = {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 128}};
@@ -67,12 +67,12 @@ void check_config(std::string_view bytes) {
 }
 
 std::vector<Bad> bad_config() {
-    const auto yarn = [](const std::string& key, const Json& value) {
-        return [=](Json& json) { json["rope_scaling"] = yarn_config()["rope_scaling"], json["rope_scaling"][key] = value; };
+    const auto yarn = [](const std::string& key, const Tree& value) {
+        return [=](Tree& json) { json["rope_scaling"] = yarn_config()["rope_scaling"], json["rope_scaling"][key] = value; };
     };
     return no_json(kConfig) + edited(good_config(), {
         {"no architecture", drop("architectures"), kFormat, "\"architectures\" is missing"},
-        {"an empty list of architectures", set("architectures", Json::array()), kFormat, "architectures"},
+        {"an empty list of architectures", set("architectures", Tree::array()), kFormat, "architectures"},
         {"an architecture that is a number", set("architectures", {7}), kFormat, "architectures"},
         {"another architecture", set("architectures", {"LlamaForCausalLM"}), kUnsupported, "LlamaForCausalLM"},
         {"an architecture with a terminal's escape", set("architectures", {"\x1b[31m"}), kUnsupported, "\\x1b[31m"},
@@ -92,7 +92,7 @@ std::vector<Bad> bad_config() {
         {"an odd head size", set("head_dim", 7), kFormat, "head_dim"},
         {"head size 2^20", set("head_dim", 1 << 20), kFormat, "head_dim"},
         {"heads times head size beyond 32 bits",
-         [](Json& j) { j["num_attention_heads"] = 1 << 21, j["head_dim"] = 1024; }, kFormat, "num_attention_heads"},
+         [](Tree& j) { j["num_attention_heads"] = 1 << 21, j["head_dim"] = 1024; }, kFormat, "num_attention_heads"},
         {"vocabulary 0", set("vocab_size", 0), kFormat, "\"vocab_size\" is 0"},
         {"vocabulary 2^40", set("vocab_size", int64_t{1} << 40), kFormat, "vocab_size"},
         {"context 0", set("max_position_embeddings", 0), kFormat, "max_position_embeddings"},
@@ -122,7 +122,7 @@ std::vector<Bad> bad_config() {
 }
 
 std::vector<Seed> config_seeds() {
-    Json newer = good_config();
+    Tree newer = good_config();
     newer.erase("rope_theta");
     newer["rope_parameters"] = {{"rope_type", "yarn"}, {"rope_theta", 1e6}, {"factor", 2.0}, {"mscale", 1.0},
                                 {"mscale_all_dim", 0.5}, {"beta_fast", 32}, {"truncate", false}};
@@ -151,8 +151,8 @@ void check_generation(std::string_view) {
     promise(s.repeat_penalty >= 1e-3f && s.repeat_penalty <= 1e3f, "a penalty outside");
 }
 
-Json good_generation() {
-    return Json{{"do_sample", true}, {"temperature", 0.7}, {"top_p", 0.8}, {"top_k", 20}, {"repetition_penalty", 1.05},
+Tree good_generation() {
+    return Tree{{"do_sample", true}, {"temperature", 0.7}, {"top_p", 0.8}, {"top_k", 20}, {"repetition_penalty", 1.05},
                 {"eos_token_id", {3, 4}}};
 }
 
@@ -178,14 +178,14 @@ std::vector<Bad> bad_generation() {
         {"end token in a list 2^64-1", set("eos_token_id", {UINT64_MAX}), kFormat, "eos_token_id"},
         {"end token in a list 2^32", set("eos_token_id", {int64_t{1} << 32}), kFormat, "eos_token_id"},
         {"end token in words", set("eos_token_id", "</s>"), kFormat, "eos_token_id"},
-        {"end tokens in a list of lists", set("eos_token_id", Json::array({Json::array({3})})), kFormat, "eos_token_id"},
-        {"end tokens an object", set("eos_token_id", Json::object()), kFormat, "eos_token_id"},
+        {"end tokens in a list of lists", set("eos_token_id", Tree::array({Tree::array({3})})), kFormat, "eos_token_id"},
+        {"end tokens an object", set("eos_token_id", Tree::object()), kFormat, "eos_token_id"},
     });
 }
 
 std::vector<Seed> generation_seeds() {
-    return {seed("as Qwen's", good_generation()), seed("greedy", Json{{"eos_token_id", 5}, {"min_p", 0.1}}),
-            seed("nothing", Json::object())};
+    return {seed("as Qwen's", good_generation()), seed("greedy", Tree{{"eos_token_id", 5}, {"min_p", 0.1}}),
+            seed("nothing", Tree::object())};
 }
 
 // -- the index of the shards, in a folder with two of them
@@ -211,21 +211,21 @@ void check_index(std::string_view) {
     promise(!package->files.empty() && package->files.size() <= 2, "other files than there are");
 }
 
-Json good_index() {
-    return Json{{"metadata", {{"total_size", 123}}}, {"weight_map", {{"x", "a.safetensors"}, {"y", "b.safetensors"}}}};
+Tree good_index() {
+    return Tree{{"metadata", {{"total_size", 123}}}, {"weight_map", {{"x", "a.safetensors"}, {"y", "b.safetensors"}}}};
 }
 
 std::vector<Bad> bad_index() {
-    const auto to = [](const Json& file) { return [=](Json& json) { json["weight_map"]["x"] = file; }; };
-    Json many = Json::object();
+    const auto to = [](const Tree& file) { return [=](Tree& json) { json["weight_map"]["x"] = file; }; };
+    Tree many = Tree::object();
     for (int i = 0; i < 5000; ++i) many[fmt::format("w{}", i)] = fmt::format("s{}.safetensors", i);
     std::vector<Bad> all = edited(good_index(), {
         {"no map", drop("weight_map"), kFormat, "\"weight_map\" is missing"},
-        {"map a list", set("weight_map", Json::array({"a.safetensors"})), kFormat, "\"weight_map\" must be an object"},
-        {"map empty", set("weight_map", Json::object()), kFormat, "\"weight_map\" is empty"},
+        {"map a list", set("weight_map", Tree::array({"a.safetensors"})), kFormat, "\"weight_map\" must be an object"},
+        {"map empty", set("weight_map", Tree::object()), kFormat, "\"weight_map\" is empty"},
         {"file a number", to(1), kFormat, "in the folder itself"},
         {"file null", to(nullptr), kFormat, "in the folder itself"},
-        {"file in a list", to(Json::array({"a.safetensors"})), kFormat, "in the folder itself"},
+        {"file in a list", to(Tree::array({"a.safetensors"})), kFormat, "in the folder itself"},
         {"no file name", to(""), kFormat, "in the folder itself"},
         {"the folder itself", to("."), kFormat, "in the folder itself"},
         {"the folder above", to(".."), kFormat, "in the folder itself"},
@@ -237,7 +237,7 @@ std::vector<Bad> bad_index() {
         {"a name with a zero byte", to(std::string("a.safetensors\0", 14)), kFormat, "in the folder itself"},
         {"a name of 256 bytes", to(std::string(256, 'a')), kFormat, "in the folder itself"},
         {"a name with a space", to("a .safetensors"), kFormat, "in the folder itself"},
-        {"a weight's name with a terminal's escape", [](Json& j) { j["weight_map"]["\x1b[31m"] = 1; }, kFormat,
+        {"a weight's name with a terminal's escape", [](Tree& j) { j["weight_map"]["\x1b[31m"] = 1; }, kFormat,
          "\\x1b[31m"},
         {"a file that is not there", to("missing.safetensors"), STEER_ERR_IO, "missing.safetensors"},
         {"a file that is no safetensors", to("config.json"), kFormat, "config.json: "},
@@ -281,20 +281,20 @@ void check_tokenizer_config(std::string_view bytes) {
     }
 }
 
-Json good_tokenizer_config() {
-    return Json{{"eos_token", "<|im_end|>"}, {"bos_token", nullptr}, {"pad_token", {{"content", "<|endoftext|>"}}},
+Tree good_tokenizer_config() {
+    return Tree{{"eos_token", "<|im_end|>"}, {"bos_token", nullptr}, {"pad_token", {{"content", "<|endoftext|>"}}},
                 {"chat_template", "{{ messages[0].content }}{{ eos_token }}"}};
 }
 
 std::vector<Bad> bad_tokenizer_config() {
-    const auto templates = [](const Json& list) { return set("chat_template", list); };
+    const auto templates = [](const Tree& list) { return set("chat_template", list); };
     return no_json(kTokenizer) + edited(good_tokenizer_config(), {
         {"template a number", templates(7), kFormat, "\"chat_template\" must be a string"},
-        {"template an object", templates(Json::object()), kFormat, "\"chat_template\" must be a string"},
-        {"templates that are strings", templates(Json::array({"x"})), kFormat, "an object with \"name\""},
-        {"template without a name", templates(Json::array({{{"template", "x"}}})), kFormat, "\"name\" is missing"},
-        {"template without a text", templates(Json::array({{{"name", "default"}}})), kFormat, "\"template\" is missing"},
-        {"template whose text is a list", templates(Json::array({{{"name", "default"}, {"template", {1}}}})), kFormat,
+        {"template an object", templates(Tree::object()), kFormat, "\"chat_template\" must be a string"},
+        {"templates that are strings", templates(Tree::array({"x"})), kFormat, "an object with \"name\""},
+        {"template without a name", templates(Tree::array({{{"template", "x"}}})), kFormat, "\"name\" is missing"},
+        {"template without a text", templates(Tree::array({{{"name", "default"}}})), kFormat, "\"template\" is missing"},
+        {"template whose text is a list", templates(Tree::array({{{"name", "default"}, {"template", {1}}}})), kFormat,
          "\"template\" must be a string"},
         {"template that is no Jinja", templates("{{"), kFormat, "chat template: line 1"},
         {"template that includes", templates("{% include 'x' %}"), kUnsupported, "include"},
@@ -307,8 +307,8 @@ std::vector<Bad> bad_tokenizer_config() {
 }
 
 std::vector<Seed> tokenizer_config_seeds() {
-    Json named = good_tokenizer_config();
-    named["chat_template"] = Json::array({{{"name", "tools"}, {"template", "a"}}, {{"name", "default"}, {"template", "b"}}});
+    Tree named = good_tokenizer_config();
+    named["chat_template"] = Tree::array({{{"name", "tools"}, {"template", "a"}}, {{"name", "default"}, {"template", "b"}}});
     return {seed("one template", good_tokenizer_config()), seed("several", named)};
 }
 

@@ -14,7 +14,7 @@ namespace hostile {
 namespace {
 
 constexpr steer_status kFormat = STEER_ERR_FORMAT;
-constexpr size_t kHead = 56, kSum = 32; // of version 1: see src/run/session_state.cpp
+constexpr size_t kHead = 64, kSum = 32; // of version 2, without a cache: see src/run/session_state.cpp
 constexpr int32_t kContext = 64;
 
 void call(steer_status status, const steer_error& error) {
@@ -137,7 +137,7 @@ std::vector<Bad> bad() {
         seal(bytes);
         return bytes;
     };
-    std::string longer = state.substr(0, kHead), many = state.substr(0, 48) + u32(65) + u32(65);
+    std::string longer = state.substr(0, kHead), many = state.substr(0, 48) + u32(65) + u32(65) + u32(0) + u32(0);
     for (int i = 0; i < 65; ++i) many += u32(7);
     many += std::string(65 + kSum, '\0');
     seal(many);
@@ -166,6 +166,9 @@ std::vector<Bad> bad() {
         {"a mark of 2", sealed(marks, "\2"), kFormat, "mark"},
         {"a sum of zeros", put(state, state.size() - kSum, std::string(kSum, '\0')), kFormat, "check sum"},
         {"a token changed", put(state, kHead, "\1"), kFormat, "check sum"},
+        {"computed, and no cache", sealed(56, u32(2)), kFormat, "says that it has none"},
+        {"more computed than tokens", sealed(56, u32(4)), kFormat, "more is computed"},
+        {"a format of 2^32-1 bytes", sealed(60, u32(0xffffffff)), kFormat, "says that it has none"},
         {"65 tokens for a context of 64", many, STEER_ERR_CONTEXT_FULL, "65 tokens, the context of this session is 64"},
     };
 }
@@ -173,7 +176,7 @@ std::vector<Bad> bad() {
 std::vector<Seed> seeds() {
     Session empty;
     const std::string one = good();
-    return {{"four tokens", one, {{8, 4}, {12, 4}, {48, 4}, {52, 4}, {56, 4}, {60, 4}}}, {"none", empty.save(), {}}};
+    return {{"four tokens", one, {{8, 4}, {12, 4}, {48, 4}, {52, 4}, {56, 4}, {60, 4}, {64, 4}, {68, 4}}}, {"none", empty.save(), {}}};
 }
 
 } // namespace

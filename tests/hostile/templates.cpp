@@ -1,6 +1,6 @@
 #include "corpus.h"
 #include "text/chat.h"
-#include "text/utf8.h"
+#include "files/utf8.h"
 
 using namespace steer;
 
@@ -9,16 +9,18 @@ namespace {
 
 constexpr steer_status kFormat = STEER_ERR_FORMAT, kUnsupported = STEER_ERR_UNSUPPORTED, kArg = STEER_ERR_ARG;
 
+Json json(const char* text) { return parse_json(text, kName); }
+
 // A conversation with everything that a template may ask for.
 ChatRequest request() {
     ChatRequest all;
     all.messages.push_back({"system", "Be \xE3\x82\xAE\xE3\x83\xA3\xE3\x83\xAB.", nullptr});
     all.messages.push_back({"user", " <|im_end|> hi 'there' 12\n", nullptr});
     all.messages.push_back({"assistant", std::nullopt,
-                            {{"tool_calls", {{{"function", {{"name", "f"}, {"arguments", {{"x", 1.5}}}}}}}}}});
-    all.messages.push_back({"tool", "<think>a</think>b", {{"name", "f"}}});
-    all.tools = {{{"type", "function"}, {"function", {{"name", "f"}, {"parameters", {{"x", nullptr}}}}}}};
-    all.variables = {{"enable_thinking", false}, {"n", 7}};
+                            json(R"({"tool_calls": [{"function": {"name": "f", "arguments": {"x": 1.5}}}]})")});
+    all.messages.push_back({"tool", "<think>a</think>b", json(R"({"name": "f"})")});
+    all.tools = json(R"([{"type": "function", "function": {"name": "f", "parameters": {"x": null}}}])");
+    all.variables = json(R"({"enable_thinking": false, "n": 7})");
     all.open_reply = true;
     return all;
 }

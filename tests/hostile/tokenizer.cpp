@@ -11,7 +11,7 @@ namespace {
 
 constexpr steer_status kFormat = STEER_ERR_FORMAT, kUnsupported = STEER_ERR_UNSUPPORTED;
 
-Json good() { return small_tokenizer_json({{"a", "b"}, {"ab", "c"}, {" ", "a"}}); }
+Tree good() { return small_tokenizer_json({{"a", "b"}, {"ab", "c"}, {" ", "a"}}); }
 
 void read(std::string_view bytes) { (void)load_bpe_tokenizer(bytes, kName); }
 
@@ -45,38 +45,38 @@ void check(std::string_view bytes) {
     promise(load_bpe_tokenizer(bytes, kName)->fingerprint() == tokenizer->fingerprint(), "two fingerprints");
 }
 
-std::function<void(Json&)> model(const std::string& key, const Json& value) {
-    return [=](Json& json) { json["model"][key] = value; };
+std::function<void(Tree&)> model(const std::string& key, const Tree& value) {
+    return [=](Tree& json) { json["model"][key] = value; };
 }
-std::function<void(Json&)> token(const std::string& key, const Json& value) {
-    return [=](Json& json) { json["added_tokens"][0][key] = value; };
+std::function<void(Tree&)> token(const std::string& key, const Tree& value) {
+    return [=](Tree& json) { json["added_tokens"][0][key] = value; };
 }
-std::function<void(Json&)> word(const std::string& text, const Json& id) {
-    return [=](Json& json) { json["model"]["vocab"][text] = id; };
+std::function<void(Tree&)> word(const std::string& text, const Tree& id) {
+    return [=](Tree& json) { json["model"]["vocab"][text] = id; };
 }
-std::function<void(Json&)> merge(const Json& value) {
-    return [=](Json& json) { json["model"]["merges"][1] = value; };
+std::function<void(Tree&)> merge(const Tree& value) {
+    return [=](Tree& json) { json["model"]["merges"][1] = value; };
 }
 
 std::vector<Bad> bad_pipelines() {
-    const auto step = [](size_t i, const std::string& key, const Json& value) {
-        return [=](Json& json) { json["pre_tokenizer"]["pretokenizers"][i][key] = value; };
+    const auto step = [](size_t i, const std::string& key, const Tree& value) {
+        return [=](Tree& json) { json["pre_tokenizer"]["pretokenizers"][i][key] = value; };
     };
-    const auto drop = [](const std::string& key) { return [=](Json& json) { json.erase(key); }; };
-    const auto normalizer = [](const Json& value) { return [=](Json& json) { json["normalizer"] = value; }; };
-    const auto pre = [](const Json& value) { return [=](Json& json) { json["pre_tokenizer"] = value; }; };
+    const auto drop = [](const std::string& key) { return [=](Tree& json) { json.erase(key); }; };
+    const auto normalizer = [](const Tree& value) { return [=](Tree& json) { json["normalizer"] = value; }; };
+    const auto pre = [](const Tree& value) { return [=](Tree& json) { json["pre_tokenizer"] = value; }; };
     return edited(good(), {
         {"another normalizer", normalizer({{"type", "NFKC"}}), kUnsupported, "normalizer"},
         {"normalizer with a terminal's escape", normalizer({{"type", "\x1b[31m\xC2\x9B"}}), kUnsupported, "normalizer"},
         {"normalizer of 1 MiB", normalizer({{"type", std::string(1 << 20, 'n')}}), kUnsupported, "normalizer"},
-        {"normalizer without a type", normalizer(Json::object()), kFormat, "\"type\" is missing"},
+        {"normalizer without a type", normalizer(Tree::object()), kFormat, "\"type\" is missing"},
         {"normalizer a string", normalizer("NFC"), kFormat, "an object with \"type\""},
         {"no pre_tokenizer", pre(nullptr), kFormat, "\"pre_tokenizer\" must be an object"},
         {"pre_tokenizer missing", drop("pre_tokenizer"), kFormat, "\"pre_tokenizer\" is missing"},
         {"another pre_tokenizer", pre({{"type", "Whitespace"}}), kUnsupported, "pre_tokenizer"},
         {"steps that are numbers", pre({{"type", "Sequence"}, {"pretokenizers", {1, 2}}}), kFormat, "an object with"},
-        {"no steps", pre({{"type", "Sequence"}, {"pretokenizers", Json::array()}}), kUnsupported, "pre_tokenizer"},
-        {"steps an object", pre({{"type", "Sequence"}, {"pretokenizers", Json::object()}}), kFormat, "must be an array"},
+        {"no steps", pre({{"type", "Sequence"}, {"pretokenizers", Tree::array()}}), kUnsupported, "pre_tokenizer"},
+        {"steps an object", pre({{"type", "Sequence"}, {"pretokenizers", Tree::object()}}), kFormat, "must be an array"},
         {"another pattern", step(0, "pattern", {{"Regex", "\\p{N}{1,3}"}}), kUnsupported, "pattern"},
         {"a pattern of 100,000 brackets", step(0, "pattern", {{"Regex", std::string(100000, '(')}}), kUnsupported, "pattern"},
         {"a pattern that is a text", step(0, "pattern", {{"String", " "}}), kUnsupported, "pattern"},
@@ -96,13 +96,13 @@ std::vector<Bad> bad_pipelines() {
 }
 
 std::vector<Bad> bad_words() {
-    Json merges = Json::array();
+    Tree merges = Tree::array();
     for (int i = 0; i < 1050000; ++i) merges.push_back("aaaa aaaa");
     return edited(good(), {
-        {"no vocabulary", [](Json& j) { j["model"].erase("vocab"); }, kFormat, "\"vocab\" is missing"},
-        {"vocabulary a list", model("vocab", Json::array()), kFormat, "\"vocab\" must be an object"},
-        {"vocabulary empty", model("vocab", Json::object()), kFormat, "is not in vocab"},
-        {"a byte missing", [](Json& j) { j["model"]["vocab"].erase("!"); }, kFormat, "'!' is not in vocab"},
+        {"no vocabulary", [](Tree& j) { j["model"].erase("vocab"); }, kFormat, "\"vocab\" is missing"},
+        {"vocabulary a list", model("vocab", Tree::array()), kFormat, "\"vocab\" must be an object"},
+        {"vocabulary empty", model("vocab", Tree::object()), kFormat, "is not in vocab"},
+        {"a byte missing", [](Tree& j) { j["model"]["vocab"].erase("!"); }, kFormat, "'!' is not in vocab"},
         {"id -1", word("a", -1), kFormat, "'a'"},
         {"id 2^30", word("a", 1 << 30), kFormat, "'a'"},
         {"id 2^31", word("a", 2147483648u), kFormat, "'a'"},
@@ -115,18 +115,18 @@ std::vector<Bad> bad_words() {
         {"a word with a terminal's escape", word("\x1b[31m", -1), kFormat, "\\x1b[31m"},
         {"a word of 1 MiB with a bad id", word(std::string(1 << 20, 'w'), -1), kFormat, "www...'"},
         {"a word of 5,000 bytes", word(std::string(5000, 'w'), 900), kUnsupported, "4096"},
-        {"no merges", [](Json& j) { j["model"].erase("merges"); }, kFormat, "\"merges\" is missing"},
-        {"merges an object", model("merges", Json::object()), kFormat, "\"merges\" must be an array"},
+        {"no merges", [](Tree& j) { j["model"].erase("merges"); }, kFormat, "\"merges\" is missing"},
+        {"merges an object", model("merges", Tree::object()), kFormat, "\"merges\" must be an array"},
         {"a merge of one", merge("ab"), kFormat, "merges[1]"},
         {"a merge of three", merge("a b c"), kFormat, "merges[1]"},
-        {"a merge of one in a list", merge(Json::array({"a"})), kFormat, "merges[1]"},
-        {"a merge of numbers", merge(Json::array({1, 2})), kFormat, "merges[1]"},
+        {"a merge of one in a list", merge(Tree::array({"a"})), kFormat, "merges[1]"},
+        {"a merge of numbers", merge(Tree::array({1, 2})), kFormat, "merges[1]"},
         {"a merge that is null", merge(nullptr), kFormat, "merges[1]"},
-        {"a merge of strangers", merge(Json::array({"a", "zzz"})), kFormat, "'zzz' is not in vocab"},
+        {"a merge of strangers", merge(Tree::array({"a", "zzz"})), kFormat, "'zzz' is not in vocab"},
         {"a merge to a stranger", merge("c d"), kFormat, "'cd' is not in vocab"},
         {"a merge of nothing", merge(" "), kFormat, "merges[1]"},
-        {"a merge with nothing", merge(Json::array({"a", ""})), kFormat, "merges[1]"},
-        {"a merge with a terminal's escape", merge(Json::array({"\x1b[31m", "a"})), kFormat, "\\x1b[31m"},
+        {"a merge with nothing", merge(Tree::array({"a", ""})), kFormat, "merges[1]"},
+        {"a merge with a terminal's escape", merge(Tree::array({"\x1b[31m", "a"})), kFormat, "\\x1b[31m"},
         {"a merge twice", merge("a b"), kFormat, "stands twice"},
         {"1,050,000 merges", model("merges", merges), kFormat, "merges, at most"},
     });
@@ -134,29 +134,29 @@ std::vector<Bad> bad_words() {
 
 std::vector<Bad> bad_added() {
     return edited(good(), {
-        {"added tokens an object", [](Json& j) { j["added_tokens"] = Json::object(); }, kFormat, "must be an array"},
-        {"added token a string", [](Json& j) { j["added_tokens"][0] = "<x>"; }, kFormat, "added_tokens[0]"},
-        {"no id", [](Json& j) { j["added_tokens"][0].erase("id"); }, kFormat, "added_tokens[0]: \"id\" is missing"},
+        {"added tokens an object", [](Tree& j) { j["added_tokens"] = Tree::object(); }, kFormat, "must be an array"},
+        {"added token a string", [](Tree& j) { j["added_tokens"][0] = "<x>"; }, kFormat, "added_tokens[0]"},
+        {"no id", [](Tree& j) { j["added_tokens"][0].erase("id"); }, kFormat, "added_tokens[0]: \"id\" is missing"},
         {"added id -5", token("id", -5), kFormat, "added_tokens[0]: \"id\" is -5"},
         {"added id 2^30", token("id", 1 << 30), kFormat, "added_tokens[0]: \"id\""},
         {"added id 2^64-1", token("id", UINT64_MAX), kFormat, "added_tokens[0]: \"id\""},
         {"added id of a byte", token("id", 'A'), kFormat, "added_tokens[0]: id 65"},
         {"added id of a merge", token("id", 256), kFormat, "added_tokens[0]: id 256"},
         {"added id of another", token("id", im_end), kFormat, "id 1001"},
-        {"a byte as control token", [](Json& j) { j["added_tokens"][0]["id"] = 'A', j["added_tokens"][0]["content"] = "A"; },
+        {"a byte as control token", [](Tree& j) { j["added_tokens"][0]["id"] = 'A', j["added_tokens"][0]["content"] = "A"; },
          kUnsupported, "plain text"},
         {"a merge as control token",
-         [](Json& j) { j["added_tokens"][0]["id"] = 256, j["added_tokens"][0]["content"] = "ab"; }, kUnsupported,
+         [](Tree& j) { j["added_tokens"][0]["id"] = 256, j["added_tokens"][0]["content"] = "ab"; }, kUnsupported,
          "plain text"},
         {"one content twice", token("content", "<|im_end|>"), kFormat, "stands twice"},
-        {"no content", [](Json& j) { j["added_tokens"][0].erase("content"); }, kFormat, "\"content\" is missing"},
+        {"no content", [](Tree& j) { j["added_tokens"][0].erase("content"); }, kFormat, "\"content\" is missing"},
         {"content a list", token("content", {"<x>"}), kFormat, "\"content\" must be a string"},
         {"content of 129 bytes", token("content", std::string(129, 'x')), kUnsupported, "129 bytes"},
         {"stripped on the right", token("rstrip", true), kUnsupported, "rstrip"},
         {"stripped on the left", token("lstrip", true), kUnsupported, "lstrip"},
         {"single words", token("single_word", true), kUnsupported, "single_word"},
         {"normalised and not ASCII",
-         [](Json& j) { j["added_tokens"][0]["content"] = "\xC3\xA9", j["added_tokens"][0]["normalized"] = true; },
+         [](Tree& j) { j["added_tokens"][0]["content"] = "\xC3\xA9", j["added_tokens"][0]["normalized"] = true; },
          kUnsupported, "normalized"},
         {"special perhaps", token("special", "yes"), kFormat, "\"special\" must be true or false"},
     });
@@ -173,7 +173,7 @@ std::vector<Bad> bad() {
 }
 
 std::vector<Seed> seeds() {
-    Json older = good();
+    Tree older = good();
     older["model"]["merges"] = {"a b", "ab c", "\xC4\xA0 a"};
     older["normalizer"] = nullptr;
     older.erase("added_tokens");
