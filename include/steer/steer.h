@@ -287,6 +287,12 @@ STEER_API steer_status steer_gauge_remove(steer_session *s, steer_gauge_id id, s
 /* ---- 11. generation ---------------------------------------------------------------------- */
 typedef struct steer_logit_bias { int32_t token; float bias; } steer_logit_bias;    /* frozen; -INFINITY forbids */
 typedef struct steer_candidate  { int32_t token; float log_prob; } steer_candidate; /* frozen */
+/* A constraint is for what is sampled in a turn, from the first token on; what was given before is no part of it. The reply is
+ * one whole JSON value: only tokens are drawn after which it can still be closed within token_max and the context, and stop
+ * tokens only where it is whole. STOP_TOKEN then is its own end (where no stop tokens are set: with its last token),
+ * TOKEN_MAX or CONTEXT_FULL that it was closed in time; only after CANCELLED and DEAD_END it is not whole. Limits that the
+ * shortest value may not fit into are refused beforehand. Setting the same constraint again goes on with it, another one
+ * begins with the next token. Schemas, limits, cost: docs/constraints.md. */
 enum { STEER_CONSTRAINT_NONE = 0, STEER_CONSTRAINT_JSON = 1, STEER_CONSTRAINT_JSON_SCHEMA = 2 };
 enum { STEER_GUARD_OFF = 0, STEER_GUARD_REPORT = 1, STEER_GUARD_LOWER = 2, STEER_GUARD_REWIND = 3, STEER_GUARD_STOP = 4 };
 typedef struct steer_generation_options {
@@ -299,8 +305,8 @@ typedef struct steer_generation_options {
     int32_t  penalty_window;                       /* tokens looked back; -1: all */
     int32_t  top_log_probs;                        /* 0..20 candidates with each token */
     int32_t  prompt_log_probs;                     /* 1: also score what is computed of the prompt (refresh from 0 for all) */
-    int32_t  constraint;
-    steer_view constraint_text;                    /* the schema */
+    int32_t  constraint;                           /* JSON: any value. Not beside stop_texts, which would cut it */
+    steer_view constraint_text;                    /* JSON_SCHEMA: the schema; unknown keywords are ERR_UNSUPPORTED, with their pointer */
     const steer_view *stop_texts;                  /* never emitted, not even in parts */
     size_t            stop_text_count;
     const int32_t *stop_tokens;                    /* NULL: the model's; not NULL with count 0: none */
@@ -312,7 +318,8 @@ typedef struct steer_generation_options {
 } steer_generation_options;
 enum {                                             /* why a turn ended; 0: it goes on */
     STEER_FINISH_NONE = 0, STEER_FINISH_STOP_TOKEN = 1, STEER_FINISH_STOP_TEXT = 2, STEER_FINISH_TOKEN_MAX = 3,
-    STEER_FINISH_CONTEXT_FULL = 4, STEER_FINISH_CANCELLED = 5, STEER_FINISH_GUARD = 6, STEER_FINISH_DEAD_END = 7
+    STEER_FINISH_CONTEXT_FULL = 4, STEER_FINISH_CANCELLED = 5, STEER_FINISH_GUARD = 6,
+    STEER_FINISH_DEAD_END = 7                      /* the constraint leaves nothing to draw: its value has ended, biases forbid all, or token_max was lowered */
 };
 enum {
     STEER_STEP_PROMPT = 1u << 0,                   /* prompt tokens were computed, none sampled */

@@ -30,10 +30,6 @@ steer_generation_options options_of(const Generation& generation) {
 }
 
 void refuse_unbuilt(const steer_generation_options& options) {
-    if (check_enum(options.constraint, STEER_CONSTRAINT_JSON_SCHEMA, "constraint") != STEER_CONSTRAINT_NONE)
-        not_built("constraint", "not built yet: NONE");
-    if (options.constraint_text.data != nullptr || options.constraint_text.size != 0)
-        fail(STEER_ERR_ARG, "constraint_text is given, constraint is NONE");
     if (check_enum(options.guard, STEER_GUARD_STOP, "guard") != STEER_GUARD_OFF) not_built("guard", "not built yet: OFF");
     if (options.kl_budget != kInfinity) not_built("kl_budget", "needs the twin, which is not built yet: INFINITY");
 }
@@ -60,7 +56,24 @@ SamplingSettings read_sampling(const steer_generation_options& options, int32_t 
     return sampling;
 }
 
-Generation read_generation(const steer_generation_options& options, const Model& model) {
+constraint::ConstraintPtr read_constraint(const steer_generation_options& options, Model& model) {
+    const int32_t kind = check_enum(options.constraint, STEER_CONSTRAINT_JSON_SCHEMA, "constraint");
+    const std::string_view schema = read_view(options.constraint_text, "constraint_text");
+    if (kind != STEER_CONSTRAINT_JSON_SCHEMA && !schema.empty())
+        fail(STEER_ERR_ARG, "constraint_text is given, constraint is not JSON_SCHEMA");
+    if (kind == STEER_CONSTRAINT_NONE) return nullptr;
+    if (kind == STEER_CONSTRAINT_JSON_SCHEMA && schema.empty())
+        fail(STEER_ERR_ARG, "constraint is JSON_SCHEMA, constraint_text is absent: it is the schema");
+    if (options.stop_text_count > 0)
+        fail(STEER_ERR_ARG, "stop_texts beside a constraint: one of them would cut the JSON in the middle");
+    auto constraint = model.constraints().get(schema);
+    if (options.token_max > 0 && static_cast<uint32_t>(options.token_max) < constraint->tokens_min())
+        fail(STEER_ERR_ARG, "token_max is {}, the shortest text that the constraint allows takes up to {} tokens",
+             options.token_max, constraint->tokens_min());
+    return constraint;
+}
+
+Generation read_generation(const steer_generation_options& options, Model& model) {
     const int32_t vocab_size = model.config().vocab_size;
     refuse_unbuilt(options);
     Generation generation;
@@ -80,6 +93,7 @@ Generation read_generation(const steer_generation_options& options, const Model&
     }
     for (const int32_t token : read_array(options.stop_tokens, options.stop_token_count, "stop_tokens"))
         generation.stop_tokens.push_back(check_int(token, 0, vocab_size - 1, "a stop token"));
+    generation.constraint = read_constraint(options, model);
     return generation;
 }
 
@@ -109,7 +123,7 @@ void steer_generation_options_init(steer_generation_options* o, size_t struct_si
 steer_status steer_session_set_generation(steer_session* s, const steer_generation_options* o, steer_error* err) {
     return guard(err, [&] {
         const PinnedSession session(s, "session");
-        const Model& model = session->model();
+        Model& model = session->model();
         const auto options = read_options(o, options_of(model.generation()), "steer_generation_options");
         session->set_generation(read_generation(options, model));
     });

@@ -3,6 +3,7 @@
 
 #include "model/package.h"
 #include "model/sampling.h"
+#include "text/constraint/constraint.h"
 
 #include <cstdint>
 #include <memory>
@@ -18,6 +19,7 @@ struct Generation {
     std::vector<std::string> stop_texts;
     std::vector<int32_t> stop_tokens;
     bool prompt_log_probs = false;
+    constraint::ConstraintPtr constraint; // nullptr: none
 };
 
 using GenerationPtr = std::shared_ptr<const Generation>;

@@ -36,6 +36,7 @@ Model::Model(const std::string& folder, const BackendOptions& options, bool allo
     : options_(options),
       package_(open_package(folder, allow_code)),
       tokenizer_(load_bpe_tokenizer(package_->tokenizer_text, join_path(folder, "tokenizer.json"))),
+      constraints_(*tokenizer_, real_vocab_size()),
       fingerprint_(steer::fingerprint(*package_, tokenizer_->fingerprint())),
       generation_(model_generation(*package_)),
       memory_(estimate_memory(*package_, options)),

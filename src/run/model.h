@@ -6,6 +6,7 @@
 #include "model/backend.h"
 #include "model/package.h"
 #include "run/cache.h"
+#include "run/constraint_cache.h"
 #include "run/generation.h"
 #include "run/step_queue.h"
 #include "text/chat.h"
@@ -38,6 +39,7 @@ class Model {
     const Digest& fingerprint() const { return fingerprint_; }
     const Generation& generation() const { return generation_; } // its defaults; seed 0
     int32_t real_vocab_size() const; // ids from here on are padding
+    ConstraintCache& constraints() { return constraints_; } // for any thread
 
     // STEER_RESIDENCY_*. Waits for the running pass. A load or a move that fails leaves it where it was.
     void set_residency(int32_t residency, const Progress& progress);
@@ -66,6 +68,7 @@ class Model {
     BackendOptions options_;
     std::shared_ptr<const Package> package_;
     std::unique_ptr<Tokenizer> tokenizer_;
+    ConstraintCache constraints_;
     Digest fingerprint_{};
     Generation generation_;
     std::optional<ChatTemplate> chat_template_;

@@ -88,9 +88,11 @@ Session::Session(const Session& other, const Lock&)
       list_(other.list_),
       reply_count_(other.reply_count_),
       reply_begin_(other.reply_begin_),
+      sampled_(other.sampled_),
       blocks_(other.blocks_),
       step_controls_(other.step_controls_),
       text_(other.text_),
+      constraint_(other.constraint_),
       text_settings_(other.text_settings_) {
     publish();
 }
@@ -177,21 +179,25 @@ uint32_t Session::set_tokens(int32_t position, std::span<const int32_t> ids, con
                  model_->config().vocab_size);
     GenerationPtr settings = generation();
     ReplyText text(settings->stop_texts);
+    ReplyConstraint constraint(settings->constraint);
     const std::lock_guard list_lock(list_mutex_);
     list_.replace(at, ids, marks); // the last that can fail
     blocks_.truncate(list_.computed_count());
-    begin_turn(list_.size(), 0, std::move(settings), std::move(text));
+    begin_turn(list_.size(), 0, std::move(settings), std::move(text), std::move(constraint));
     publish();
     return turn_.load();
 }
 
 // The caller holds list_mutex_.
-void Session::begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text) noexcept {
+void Session::begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text,
+                         ReplyConstraint constraint) noexcept {
     reply_begin_ = reply_begin;
     reply_count_ = reply_count;
     step_controls_.begin_turn();
+    sampled_ = false;
     text_settings_ = std::move(settings);
     text_ = std::move(text);
+    constraint_ = std::move(constraint);
     cancel_hint_.store(false); // before the turn can be named: a cancel of it is not lost
     turn_.fetch_add(1);
 }

@@ -7,6 +7,7 @@
 #include "run/controls.h"
 #include "run/generation.h"
 #include "run/model.h"
+#include "run/reply_constraint.h"
 #include "run/reply_text.h"
 #include "run/step_controls.h"
 #include "run/token_list.h"
@@ -90,7 +91,8 @@ class Session {
     };
 
     Session(const Session& other, const Lock&); // a fork
-    void begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text) noexcept;
+    void begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text,
+                    ReplyConstraint constraint) noexcept;
     void step_locked();
     void check_open() const; // STEER_ERR_CANCELLED where it was freed meanwhile
     bool cancelled() const noexcept;
@@ -112,12 +114,14 @@ class Session {
     mutable std::mutex list_mutex_;
     TokenList list_;
     int32_t reply_count_ = 0, reply_begin_ = 0;
+    bool sampled_ = false;                // a token of this turn, by this session: what came with a saved state is not
     uint64_t cache_bytes_ = 0;            // as published
     std::shared_ptr<CachePool> pool_;     // as published: of the blocks
     BlockTable blocks_;
     StepControls step_controls_;
     ReplyText text_;
-    GenerationPtr text_settings_;         // whose stop texts text_ knows
+    ReplyConstraint constraint_;
+    GenerationPtr text_settings_;         // whose stop texts text_ knows, whose constraint constraint_ is
     StepOutcome outcome_;
 };
 

@@ -165,6 +165,8 @@ void Session::load_state(std::string_view bytes) {
     GenerationPtr settings = generation();
     ReplyText text(settings->stop_texts);
     for (size_t i = header.reply_begin; i < header.count; i++) text.push(model_->tokenizer(), list.ids[i]); // held again
+    ReplyConstraint constraint(settings->constraint);
+    constraint.replay(model_->tokenizer(), std::span(list.ids).subspan(header.reply_begin), settings->stop_tokens);
 
     BlockTable table;
     if (blocks > 0) {
@@ -187,7 +189,7 @@ void Session::load_state(std::string_view bytes) {
     list_ = std::move(list);
     blocks_ = std::move(table);
     begin_turn(static_cast<int32_t>(header.reply_begin), static_cast<int32_t>(header.count - header.reply_begin),
-               std::move(settings), std::move(text));
+               std::move(settings), std::move(text), std::move(constraint));
     publish();
 }
 

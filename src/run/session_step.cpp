@@ -62,6 +62,8 @@ class Step {
   private:
     template<class Body> bool guarded(Body body) noexcept;
     bool plan_pass();
+    ReplyConstraint constraint_now() const;
+    bool constrain();
     void take_results();
     void take_prompt();
     void take_token();
@@ -77,6 +79,8 @@ class Step {
     GenerationPtr generation_;
     StepControls controls_; // copies, kept when the step has succeeded
     ReplyText text_;
+    ReplyConstraint constraint_;
+    std::vector<uint32_t> allowed_;
     SteeringKey prompt_key_, reply_key_;
     std::vector<uint8_t> chooses_reply_;
     bool planned_ = false, computed_ = false;
@@ -106,6 +110,7 @@ bool Step::plan_pass() {
     generation_ = session_.generation();
     text_ = session_.text_;
     if (generation_ != session_.text_settings_) text_.set_stop_texts(generation_->stop_texts);
+    constraint_ = constraint_now();
     if (session_.cancelled()) return finish_turn(STEER_FINISH_CANCELLED), false;
     if (list.size() == 0) fail(STEER_ERR_STATE, "the session has no tokens: steer_session_set_tokens comes first");
     const auto pool = session_.model_->device_pool();
@@ -120,6 +125,8 @@ bool Step::plan_pass() {
     const int32_t prompt = std::min(chunk, list.size() - 1 - begin); // the last token is computed when one is sampled
     const bool samples = prompt <= 0;
     if (samples && list.size() >= session_.context_max_) return finish_turn(STEER_FINISH_CONTEXT_FULL), false;
+
+    if (samples && !constrain()) return false;
 
     const auto count = static_cast<size_t>(samples ? 1 : prompt);
     {
@@ -142,7 +149,7 @@ bool Step::plan_pass() {
     if (samples) {
         draw_ = {.settings = &generation_->sampling, .seed = generation_->seed, .position = list.size(),
                  .vocab_size = session_.model_->real_vocab_size(), .tokens = list.ids,
-                 .reply_begin = session_.reply_begin_};
+                 .reply_begin = session_.reply_begin_, .allowed = allowed_};
         row_.draw = &draw_;
     } else if (generation_->prompt_log_probs) {
         row_.targets = std::span(list.ids).subspan(static_cast<size_t>(begin) + 1, count);
@@ -152,6 +159,27 @@ bool Step::plan_pass() {
     }
     row_.vocab_size = session_.model_->real_vocab_size();
     return true;
+}
+
+// Another constraint than before is for what is sampled from now on; a reply that came with a saved state is taken as
+// sampled here.
+ReplyConstraint Step::constraint_now() const {
+    if (session_.constraint_.is(generation_->constraint)) return session_.constraint_;
+    ReplyConstraint constraint(generation_->constraint);
+    if (session_.sampled_) return constraint;
+    const auto reply = std::span(session_.list_.ids).last(static_cast<size_t>(session_.reply_count_));
+    constraint.replay(session_.model_->tokenizer(), reply, generation_->stop_tokens);
+    return constraint;
+}
+
+// Finds what may be drawn; false: nothing may, the turn has ended.
+bool Step::constrain() {
+    if (!constraint_.active()) return true;
+    const int32_t by_context = session_.context_max_ - session_.list_.size(), token_max = generation_->token_max;
+    const int32_t finish = constraint_.choose({by_context, token_max > 0 ? token_max - session_.reply_count_ : by_context},
+                                              *generation_, allowed_);
+    if (finish != STEER_FINISH_NONE) finish_turn(finish);
+    return finish == STEER_FINISH_NONE;
 }
 
 void Step::take_results() {
@@ -205,11 +233,13 @@ void Step::take_token() {
     const std::vector<int32_t>& stops = generation_->stop_tokens;
     const bool stop_token = std::find(stops.begin(), stops.end(), drawn.token) != stops.end();
     if (!stop_token) out_.text = text_.push(tokenizer, drawn.token);
+    const bool closed = constraint_.active() && constraint_.take(tokenizer, drawn.token, *generation_, allowed_);
 
     const int32_t token_max = generation_->token_max;
     if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
     else if (stop_token) finish_turn(STEER_FINISH_STOP_TOKEN);
     else if (text_.stopped()) finish_turn(STEER_FINISH_STOP_TEXT);
+    else if (closed) finish_turn(STEER_FINISH_STOP_TOKEN);
     else if (token_max > 0 && session_.reply_count_ + 1 >= token_max) finish_turn(STEER_FINISH_TOKEN_MAX);
     else if (session_.list_.size() + 1 >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
 }
@@ -230,12 +260,14 @@ void Step::keep() noexcept {
             list.ids.push_back(row_.drawn.token);
             list.marks.push_back(1);
             session_.reply_count_++;
+            session_.sampled_ = true;
         }
         session_.publish();
         step.pending_count = static_cast<uint32_t>(std::max(0, list.size() - 1 - list.computed_count()));
     }
     if (computed_) session_.step_controls_ = std::move(controls_);
     session_.text_ = std::move(text_);
+    session_.constraint_ = std::move(constraint_);
     session_.text_settings_ = std::move(generation_);
     if (session_.text_.held()) step.flags |= STEER_STEP_TEXT_HELD;
     if (!out_.text.empty() && session_.text_.ends_sentence()) step.flags |= STEER_STEP_SENTENCE_END;

@@ -36,7 +36,6 @@ TEST_CASE("what is not built yet is refused by name") {
         change(options);
         FAILS(steer_session_set_generation(session, &options, &err), STEER_ERR_UNSUPPORTED, words);
     };
-    refuse_generation([](auto& o) { o.constraint = STEER_CONSTRAINT_JSON; }, "constraint");
     refuse_generation([](auto& o) { o.guard = STEER_GUARD_REPORT; }, "guard");
     refuse_generation([](auto& o) { o.kl_budget = 1.0f; }, "kl_budget");
     const auto refuse_load = [&](auto change, const char* words) {
