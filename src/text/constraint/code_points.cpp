@@ -36,8 +36,9 @@ CodeSet CodeSet::complement() const {
 }
 
 bool CodeSet::contains(uint32_t code) const {
-    return std::any_of(ranges_.begin(), ranges_.end(),
-                       [&](const CodeRange& range) { return range.first <= code && code <= range.last; });
+    const auto behind = std::partition_point(ranges_.begin(), ranges_.end(),
+                                             [&](const CodeRange& range) { return range.last < code; });
+    return behind != ranges_.end() && behind->first <= code;
 }
 
 } // namespace steer::constraint

@@ -29,12 +29,7 @@ std::string spell_out(const Places& places) {
 } // namespace
 
 uint32_t LocalMachine::enter(NodeId node, uint32_t depth) {
-    if (table_.size() > kTableMax) {
-        states_.clear();
-        table_.clear();
-        by_contents_.clear();
-        marks_.clear();
-    }
+    if (table_.size() > kTableMax) forget();
     Places places(*grammar_);
     places.enter({.node = node, .depth = depth}, nullptr);
     return keep(std::move(places));
@@ -42,7 +37,7 @@ uint32_t LocalMachine::enter(NodeId node, uint32_t depth) {
 
 uint32_t LocalMachine::find_next(uint32_t state, uint8_t byte) {
     Places places(*grammar_);
-    places.advance(states_[state].places, byte, nullptr);
+    places.advance(states_[state], byte, nullptr);
     const uint32_t found = places.dead() ? kDead : keep(std::move(places));
     table_[state * grammar_->byte_class_count() + grammar_->byte_class(byte)] = found;
     return found;
@@ -51,16 +46,30 @@ uint32_t LocalMachine::find_next(uint32_t state, uint8_t byte) {
 uint32_t LocalMachine::keep(Places places) {
     std::string contents = spell_out(places);
     if (const auto found = by_contents_.find(contents); found != by_contents_.end()) return found->second;
-    std::vector<uint32_t> marks;
+    if (states_.size() == states_.capacity()) states_.reserve(states_.size() * 2 + 16); // what comes last cannot fail
+    const auto number = static_cast<uint32_t>(states_.size());
+    const size_t begin = marks_of_states_.size();
     for (const Level& top : places.tops) {
         const uint32_t mark = mark_of(top);
-        if (std::find(marks.begin(), marks.end(), mark) == marks.end()) marks.push_back(mark);
+        const auto own = marks_of_states_.begin() + static_cast<ptrdiff_t>(begin);
+        if (std::find(own, marks_of_states_.end(), mark) == marks_of_states_.end()) marks_of_states_.push_back(mark);
     }
-    states_.push_back({std::move(places), std::move(marks)});
-    table_.resize(states_.size() * grammar_->byte_class_count(), kUnknown);
-    const auto number = static_cast<uint32_t>(states_.size() - 1);
-    by_contents_.emplace(std::move(contents), number); // last: without memory for it the state is one that nothing leads to
+    table_.resize((states_.size() + 1) * grammar_->byte_class_count(), kUnknown);
+    summaries_.resize(number);
+    summaries_.push_back({static_cast<uint32_t>(begin), static_cast<uint16_t>(marks_of_states_.size() - begin),
+                          !places.ended.empty()});
+    by_contents_.emplace(std::move(contents), number);
+    states_.push_back(std::move(places));
     return number;
+}
+
+void LocalMachine::forget() {
+    states_.clear();
+    summaries_.clear();
+    marks_of_states_.clear();
+    table_.clear();
+    by_contents_.clear();
+    marks_.clear();
 }
 
 uint32_t LocalMachine::mark_of(const Level& top) {

@@ -6,6 +6,7 @@
 #include "text/constraint/pushdown.h"
 #include "text/constraint/token_costs.h"
 
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,9 +31,12 @@ class LocalMachine {
         const uint32_t known = table_[state * grammar_->byte_class_count() + grammar_->byte_class(byte)];
         return known == kUnknown ? find_next(state, byte) : known;
     }
-    const std::vector<uint32_t>& marks(uint32_t state) const { return states_[state].marks; } // numbers for mark()
-    const std::vector<uint32_t>& ended(uint32_t state) const { return states_[state].places.ended; } // counts
-    bool goes_on(uint32_t state) const { return !states_[state].places.tops.empty(); }
+    std::span<const uint32_t> marks(uint32_t state) const { // numbers for mark()
+        return std::span(marks_of_states_).subspan(summaries_[state].mark_begin, summaries_[state].mark_count);
+    }
+    bool has_ended(uint32_t state) const { return summaries_[state].has_ended; }
+    const std::vector<uint32_t>& ended(uint32_t state) const { return states_[state].ended; } // counts
+    bool goes_on(uint32_t state) const { return summaries_[state].mark_count > 0; }
     const Mark& mark(uint32_t number) const { return marks_[number]; }
     size_t mark_count() const { return marks_.size(); }
 
@@ -40,9 +44,10 @@ class LocalMachine {
     static constexpr uint32_t kUnknown = UINT32_MAX - 1;
     static constexpr size_t kTableMax = size_t{4} << 20; // entries kept from walk to walk
 
-    struct State {
-        Places places;
-        std::vector<uint32_t> marks;
+    struct Summary { // of a state: what a walk asks at every node
+        uint32_t mark_begin;
+        uint16_t mark_count;
+        bool has_ended;
     };
 
     uint32_t find_next(uint32_t state, uint8_t byte);
@@ -51,7 +56,11 @@ class LocalMachine {
 
     const Grammar* grammar_;
     const TokenCosts* costs_;
-    std::vector<State> states_;
+    void forget();
+
+    std::vector<Places> states_;
+    std::vector<Summary> summaries_;
+    std::vector<uint32_t> marks_of_states_;
     std::vector<uint32_t> table_; // [state][byte class]
     std::unordered_map<std::string, uint32_t> by_contents_;
     std::vector<Mark> marks_;

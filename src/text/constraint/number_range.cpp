@@ -79,7 +79,10 @@ void lower_magnitude(Decimal& value, size_t place) { // not below 0
     for (size_t i = place + 1; value.digits[--i]-- == 0;) value.digits[i] = 9;
 }
 
-void raise(Decimal& value, size_t place) { value.negative ? lower_magnitude(value, place) : raise_magnitude(value, place); }
+void raise(Decimal& value, size_t place) {
+    if (value.zero()) value.negative = false;
+    value.negative ? lower_magnitude(value, place) : raise_magnitude(value, place);
+}
 
 // The smallest value that a lower bound lets through.
 Decimal smallest(Decimal bound, bool exclusive, bool integers) {

@@ -1,7 +1,7 @@
 // Regular expressions of JSON Schema ("pattern", ECMA-262) as deterministic automata over characters: no backtracking, and
 // limits on depth, size and work. Known: characters and escapes, ., classes, \d \w \s and their opposites, groups,
-// alternatives, * + ? {n,m} and their lazy forms, ^ and $. Where dialects differ (what is a digit or a space beyond
-// ASCII?) a class holds what all of them agree on.
+// alternatives, * + ? {n,m} and their lazy forms, ^ and $. Where dialects differ (is a digit or a space beyond
+// ASCII one?) a class holds what all of them agree on, \W and [^\w] no letter beyond ASCII.
 #pragma once
 
 #include "text/constraint/code_points.h"

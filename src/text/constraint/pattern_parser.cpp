@@ -2,6 +2,7 @@
 
 #include "files/error.h"
 #include "files/quote.h"
+#include "text/char_table.h"
 #include "text/utf8.h"
 
 #include <optional>
@@ -22,19 +23,33 @@ struct Class { // what all dialects agree is in it, and what at least one says i
 
 Class exactly(const CodeSet& set) { return {set, set}; }
 
-// surely, and perhaps more of those that are not ASCII
-Class at_least(CodeSet surely, const CodeSet& more = {}) {
+Class at_least(CodeSet surely, const CodeSet& more) {
     CodeSet maybe = surely;
     maybe.add(more);
-    maybe.add(0x80, kLastCodePoint);
     return {std::move(surely), std::move(maybe)};
+}
+
+CodeSet numbers() {
+    const CharTable& table = CharTable::get();
+    CodeSet all;
+    for (uint32_t first = 0x80; first <= kLastCodePoint; first++) {
+        if (table.char_class(first) != CharClass::Number) continue;
+        uint32_t last = first;
+        while (last < kLastCodePoint && table.char_class(last + 1) == CharClass::Number) last++;
+        all.add(first, last);
+        first = last;
+    }
+    return all;
 }
 
 std::optional<Class> shorthand(char letter) {
     switch (letter) {
-    case 'd': return at_least({{'0', '9'}});
-    case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}});
-    case 's': return at_least({{'\t', '\r'}, {' ', ' '}}, {{0x1C, 0x1F}});
+    case 'd': return at_least({{'0', '9'}}, numbers());
+    case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, kLastCodePoint}});
+    case 's':
+        return at_least({{'\t', '\r'}, {' ', ' '}},
+                        {{0x1C, 0x1F}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x180E, 0x180E}, {0x2000, 0x200B},
+                         {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}});
     case 'D': return shorthand('d')->opposite();
     case 'W': return shorthand('w')->opposite();
     case 'S': return shorthand('s')->opposite();

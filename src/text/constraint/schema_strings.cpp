@@ -2,6 +2,7 @@
 #include "text/constraint/pattern.h"
 #include "text/constraint/schema_compiler.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -51,6 +52,34 @@ Entry add_text(GrammarBuilder& builder, const Dfa& dfa, const std::string& where
     return {rule, {}};
 }
 
+struct Repetition { // ^[class]{min,max}$
+    const CodeSet* characters;
+    Limits times;
+};
+
+// Its characters are counted, not told apart by place: one automaton and its masks for all places. Only where one of them is
+// a single byte, which is what a character still needed is taken to cost.
+std::optional<Repetition> find_repetition(const Regex& regex) {
+    if (regex.kind != Regex::sequence || regex.parts.size() != 3) return {};
+    const Regex& middle = *regex.parts[1];
+    if (regex.parts[0]->kind != Regex::begin || regex.parts[2]->kind != Regex::end || middle.kind != Regex::repeat) return {};
+    const Regex& one = *middle.parts[0];
+    if (one.kind != Regex::characters) return {};
+    for (uint32_t code = ' '; code <= '~'; code++)
+        if (code != '"' && code != '\\' && one.set.contains(code)) return Repetition{&one.set, {middle.min, middle.max}};
+    return {};
+}
+
+Entry add_repetition(GrammarBuilder& builder, const CodeSet& characters, const Limits& times, const std::string& where) {
+    const RuleId rule = builder.add_rule(RuleKind::plain, where);
+    const NodeId body = builder.add_node(rule), end = builder.add_node(rule);
+    builder.set_final(end);
+    builder.edge(builder.start(rule), '"', body);
+    builder.edge(body, '"', '"', end, false, true);
+    for (const CodeRange& range : characters.ranges()) add_characters(builder, body, range.first, range.last, body, true);
+    return {rule, times};
+}
+
 } // namespace
 
 Entry SchemaCompiler::string(const SchemaAt& schema) {
@@ -63,9 +92,15 @@ Entry SchemaCompiler::string(const SchemaAt& schema) {
     for (const Format& known : kFormats)
         if (format == known.name) expression = known.pattern;
     if (format && expression.empty()) not_known(pointer_to(schema.where, "format"), "not known here");
-    Dfa dfa = compile_pattern(*parse_pattern(expression, schema.where), schema.where);
+    const std::string where = pointer_to(schema.where, pattern ? "pattern" : "format");
+    const RegexPtr regex = parse_pattern(expression, schema.where);
+    if (const std::optional<Repetition> found = find_repetition(*regex)) {
+        const Limits times{std::max(found->times.min, length.min), std::min(found->times.max, length.max)};
+        return times.min <= times.max ? add_repetition(builder_, *found->characters, times, where) : one_of({}, where);
+    }
+    Dfa dfa = compile_pattern(*regex, schema.where);
     if (!(length == Limits{})) dfa = limit_length(dfa, length, schema.where);
-    return add_text(builder_, dfa, pointer_to(schema.where, pattern ? "pattern" : "format"));
+    return add_text(builder_, dfa, where);
 }
 
 } // namespace steer::constraint

@@ -4,6 +4,11 @@
 #include <utility>
 
 namespace steer::constraint {
+namespace {
+
+size_t words(int32_t vocabulary_size) { return (static_cast<size_t>(vocabulary_size) + 31) / 32; }
+
+} // namespace
 
 uint32_t NodeSets::number_of(std::vector<uint32_t> nodes) {
     if (sets_.size() == sets_.capacity()) sets_.reserve(sets_.size() * 2 + 16); // so that what comes last cannot fail
@@ -21,14 +26,25 @@ NodeSets::NodeSets() {
 }
 
 TokenSet::TokenSet(std::vector<uint32_t> tokens, int32_t vocabulary_size) {
-    const size_t words = (static_cast<size_t>(vocabulary_size) + 31) / 32;
-    if (tokens.size() < words) {
+    if (tokens.size() < words(vocabulary_size)) {
         list_ = std::move(tokens);
         list_.shrink_to_fit();
         return;
     }
-    bits_.assign(words, 0);
+    bits_.assign(words(vocabulary_size), 0);
     for (const uint32_t token : tokens) bits_[token / 32] |= 1u << token % 32;
+}
+
+TokenSet::TokenSet(const TokenSet& a, const TokenSet& b, int32_t vocabulary_size) {
+    if (a.bits_.empty() && b.bits_.empty()) {
+        list_ = a.list_;
+        list_.insert(list_.end(), b.list_.begin(), b.list_.end());
+        if (list_.size() >= words(vocabulary_size)) *this = TokenSet(std::move(list_), vocabulary_size);
+        return;
+    }
+    bits_.assign(words(vocabulary_size), 0);
+    a.add_to(bits_);
+    b.add_to(bits_);
 }
 
 void TokenSet::add_to(Bits& bits) const {
@@ -65,18 +81,18 @@ class Walk::Collector {
     }
 
     std::vector<std::vector<uint32_t>> tokens; // by mark
-    std::vector<uint32_t> all_tokens;
     std::vector<Exit> exits;
 
   private:
     void note(uint32_t node, uint32_t state) {
-        for (const uint32_t count : machine_.ended(state)) exits.push_back({node, count});
-        const auto here = vocabulary_.tokens(node);
-        const std::vector<uint32_t>& marks = machine_.marks(state);
-        if (here.empty() || marks.empty()) return;
-        all_tokens.insert(all_tokens.end(), here.begin(), here.end());
-        if (tokens.size() < machine_.mark_count()) tokens.resize(machine_.mark_count());
-        for (const uint32_t mark : marks) tokens[mark].insert(tokens[mark].end(), here.begin(), here.end());
+        if (machine_.has_ended(state))
+            for (const uint32_t count : machine_.ended(state)) exits.push_back({node, count});
+        const std::span<const uint32_t> here = vocabulary_.tokens(node);
+        if (here.empty()) return;
+        for (const uint32_t mark : machine_.marks(state)) {
+            if (tokens.size() <= mark) tokens.resize(machine_.mark_count());
+            for (const uint32_t token : here) tokens[mark].push_back(token);
+        }
     }
 
     LocalMachine& machine_;
@@ -94,7 +110,8 @@ Walk::Walk(LocalMachine& machine, uint32_t state, const Vocabulary& vocabulary, 
         cost_max_ = std::max(cost_max_, groups_.back().mark.cost);
         counts_.add(groups_.back().mark.count);
     }
-    if (groups_.size() > 1) all_ = TokenSet(std::move(found.all_tokens), vocabulary.size());
+    if (groups_.size() > 1) all_ = TokenSet(groups_[0].tokens, groups_[1].tokens, vocabulary.size());
+    for (size_t i = 2; i < groups_.size(); i++) all_ = TokenSet(all_, groups_[i].tokens, vocabulary.size());
 
     exits_ = std::move(found.exits);
     std::sort(exits_.begin(), exits_.end());

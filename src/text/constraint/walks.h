@@ -37,6 +37,7 @@ class TokenSet { // as a list while that is shorter
   public:
     TokenSet() = default;
     TokenSet(std::vector<uint32_t> tokens, int32_t vocabulary_size);
+    TokenSet(const TokenSet& a, const TokenSet& b, int32_t vocabulary_size); // of either
     void add_to(Bits& bits) const;
     size_t bytes() const { return (list_.size() + bits_.size()) * sizeof(uint32_t); }
 
