@@ -1,6 +1,7 @@
 // Characters of a JSON string as bytes: UTF-8 (Unicode table 3-7, so no surrogates and nothing overlong), and escapes.
 #include "text/constraint/json_rules.h"
-#include "text/utf8.h"
+
+#include "files/utf8.h"
 
 #include <algorithm>
 #include <array>

@@ -2,8 +2,8 @@
 
 #include "files/error.h"
 #include "files/quote.h"
+#include "files/utf8.h"
 #include "text/char_table.h"
-#include "text/utf8.h"
 
 #include <optional>
 
