@@ -149,8 +149,8 @@ int main(int argc, char **argv) {
     /* 11: how to sample, then replies: with a callback, step by step, many at once */
     steer_generation_options sampling;
     steer_generation_options_init(&sampling, sizeof sampling, model);
-    sampling.seed = 1, sampling.constraint = STEER_CONSTRAINT_JSON;
-    MAY(steer_session_set_generation(session, &sampling, &err));
+    sampling.seed = 1, sampling.constraint = STEER_CONSTRAINT_JSON; /* whatever is said is JSON */
+    MUST(steer_session_set_generation(session, &sampling, &err));
     sampling.constraint = STEER_CONSTRAINT_NONE; /* the same settings without it */
     MUST(steer_session_set_generation(session, &sampling, &err));
     MUST(steer_session_generate(session, hear, &reply, &err)), puts("");

@@ -1,5 +1,6 @@
 // Every allocation of a whole life of a model, its vectors and conversations fails once: the call says so, nothing is lost,
 // and the same call made again does what it would have done.
+#include "../tree.h"
 #include "fault_plan.h"
 #include "host.h"
 
@@ -12,7 +13,7 @@ namespace {
 struct Life {
     size_t refused = 0; // calls that were STEER_ERR_MEMORY and then succeeded
     std::vector<int32_t> tokens;
-    std::string text;
+    std::string text, reply; // reply: under a constraint
 
     // The call, again after a refusal for want of memory.
     template<class Call> void must(const char* what, Call call) {
@@ -119,6 +120,19 @@ void Life::live(const std::string& scratch) {
         }
         return STEER_OK;
     });
+    Session strict;
+    MUST(steer_session_create(model, &wanted, strict.out(), err));
+    steer_generation_options json = generation;
+    const std::string schema = R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"string","maxLength":3}},
+        "b":{"type":"string","pattern":"^[a-c]+d$"}},"required":["a","b"],"additionalProperties":{"$ref":"#"}})";
+    json.constraint = STEER_CONSTRAINT_JSON_SCHEMA;
+    json.constraint_text = {schema.data(), schema.size()};
+    json.token_max = 60;
+    MUST(steer_session_set_generation(strict, &json, err));
+    MUST(steer_session_set_tokens(strict, 0, ids, nullptr, 4, nullptr, err));
+    const size_t begin = text.size();
+    for (int i = 0; i < 61; i++) step(strict);
+    reply = text.substr(begin);
     std::string state(1 << 20, '\0');
     size_t size = 0;
     MUST(steer_session_state_save(session, STEER_STATE_CACHE, state.data(), state.size(), &size, err));
@@ -144,6 +158,7 @@ TEST_CASE("every allocation may fail: once, or from then on") {
     const size_t count = faults::allocations.count;
     REQUIRE(count > 1000);
     REQUIRE(undisturbed.tokens.size() >= 8);
+    REQUIRE(Tree::parse(undisturbed.reply).contains("b"));
 
     const bool and_later = GENERATE(false, true);
     size_t refused = 0;
