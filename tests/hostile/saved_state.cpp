@@ -155,7 +155,7 @@ std::vector<Bad> bad() {
         {"version 2^32-1", sealed(8, u32(0xffffffff)), STEER_ERR_UNSUPPORTED, "version 4294967295"},
         {"all flags", sealed(12, u32(0xffffffff)), STEER_ERR_UNSUPPORTED, "features"},
         {"another model", sealed(16, std::string(32, '\7')), STEER_ERR_MISMATCH, "made by model"},
-        {"no tokens and their bytes", sealed(48, u32(0)), kFormat, "its size"},
+        {"no tokens and their bytes", sealed(48, u32(0)), kFormat, "the reply begins behind"},
         {"2^32-1 tokens", sealed(48, u32(0xffffffff)), kFormat, "its size"},
         {"a count whose bytes wrap", sealed(48, u32(0x33333337)), kFormat, "its size"},
         {"a token count that is not said", longer, kFormat, "its size"},

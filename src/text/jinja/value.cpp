@@ -25,7 +25,7 @@ uint32_t deeper(uint32_t depth, const Value& value) {
 } // namespace
 
 Value make_text(Text text) {
-    if (text.size() > 4096) text.bytes.shrink_to_fit(), text.origins.shrink_to_fit(); // it may be kept for long
+    if (text.size() > 4096) text = Text(text); // it may be kept for long: a copy holds no more than it needs
     return std::make_shared<const Text>(std::move(text));
 }
 Value make_text(std::string_view text, Origin origin) { return std::make_shared<const Text>(text, origin); }
