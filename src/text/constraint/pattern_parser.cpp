@@ -49,18 +49,6 @@ CodeSet spaces() {
     return all;
 }
 
-std::optional<Class> shorthand(char letter) {
-    switch (letter) {
-    case 'd': return at_least({{'0', '9'}}, numbers());
-    case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, kLastCodePoint}});
-    case 's': return at_least({{'\t', '\r'}, {' ', ' '}}, spaces());
-    case 'D': return shorthand('d')->opposite();
-    case 'W': return shorthand('w')->opposite();
-    case 'S': return shorthand('s')->opposite();
-    default: return {};
-    }
-}
-
 class Parser {
   public:
     Parser(std::string_view text, const std::string& where) : text_(text), where_(where) {}
@@ -92,6 +80,20 @@ class Parser {
         const uint32_t code = decode_valid_utf8(at);
         at_ = static_cast<size_t>(at - text_.data());
         return code;
+    }
+
+    std::optional<Class> shorthand(char letter) {
+        switch (letter) {
+        case 'd':
+            if (numbers_.empty()) numbers_ = numbers(); // a look at every character: once
+            return at_least({{'0', '9'}}, numbers_);
+        case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, kLastCodePoint}});
+        case 's': return at_least({{'\t', '\r'}, {' ', ' '}}, spaces());
+        case 'D': return shorthand('d')->opposite();
+        case 'W': return shorthand('w')->opposite();
+        case 'S': return shorthand('s')->opposite();
+        default: return {};
+        }
     }
 
     RegexPtr alternatives(uint32_t depth) {
@@ -261,6 +263,7 @@ class Parser {
     std::string_view text_;
     const std::string& where_;
     size_t at_ = 0;
+    CodeSet numbers_;
 };
 
 } // namespace
