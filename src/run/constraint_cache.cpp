@@ -21,8 +21,8 @@ ConstraintPtr ConstraintCache::get(std::string_view schema) {
 }
 
 ConstraintPtr ConstraintCache::find(std::string_view schema) {
-    const auto found = std::find_if(recent_.begin(), recent_.end(),
-                                    [&](const ConstraintPtr& one) { return one->text() == schema; });
+    const auto found =
+        std::find_if(recent_.begin(), recent_.end(), [&](const ConstraintPtr& one) { return one->text() == schema; });
     if (found == recent_.end()) return nullptr;
     recent_.splice(recent_.begin(), recent_, found);
     return *found;

@@ -1,5 +1,5 @@
-// Constraints in use with one model. A host sets the same schema again and again: it is compiled once, and what was worked
-// out for its masks is kept.
+// Constraints in use with one model. A host sets the same schema again and again: it is compiled once, and what was
+// worked out for its masks is kept.
 #pragma once
 
 #include "text/constraint/constraint.h"
@@ -29,7 +29,7 @@ class ConstraintCache {
     const Tokenizer& tokenizer_;
     const int32_t vocabulary_size_;
     std::mutex mutex_;
-    std::shared_ptr<constraint::Masks> masks_;   // made when first needed: it takes some 50 ms
+    std::shared_ptr<constraint::Masks> masks_;    // made when first needed: it takes some 50 ms
     std::list<constraint::ConstraintPtr> recent_; // latest first
 };
 

@@ -23,7 +23,8 @@ bool ReplyConstraint::is(const constraint::ConstraintPtr& constraint) const {
     return document_->constraint().text() == constraint->text();
 }
 
-void ReplyConstraint::replay(const Tokenizer& tokenizer, std::span<const int32_t> reply, std::span<const int32_t> stop_tokens) {
+void ReplyConstraint::replay(const Tokenizer& tokenizer, std::span<const int32_t> reply,
+                             std::span<const int32_t> stop_tokens) {
     if (!document_) return;
     const constraint::Document fresh = *document_;
     for (const int32_t token : reply) {
@@ -36,8 +37,7 @@ void ReplyConstraint::replay(const Tokenizer& tokenizer, std::span<const int32_t
     }
 }
 
-int32_t ReplyConstraint::choose(const TokensLeft& left, const Generation& generation,
-                                std::vector<uint32_t>& allowed) {
+int32_t ReplyConstraint::choose(const TokensLeft& left, const Generation& generation, std::vector<uint32_t>& allowed) {
     if (ended_) return STEER_FINISH_DEAD_END;
     // After a finish the turn may go on, a token at a time.
     const int32_t count = std::max(1, std::min(left.by_context, left.by_token_max));
@@ -45,8 +45,10 @@ int32_t ReplyConstraint::choose(const TokensLeft& left, const Generation& genera
     const auto set = [&](int32_t token, bool on) {
         const auto at = static_cast<size_t>(token);
         if (at / 32 >= allowed.size()) return; // padding
-        if (on) allowed[at / 32] |= 1u << at % 32;
-        else allowed[at / 32] &= ~(1u << at % 32);
+        if (on)
+            allowed[at / 32] |= 1u << at % 32;
+        else
+            allowed[at / 32] &= ~(1u << at % 32);
     };
     for (const int32_t token : generation.stop_tokens) set(token, document_->complete());
     for (const LogitBias& bias : generation.sampling.biases)

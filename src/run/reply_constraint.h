@@ -26,12 +26,13 @@ class ReplyConstraint {
     struct TokensLeft { // the one to be drawn counted
         int32_t by_context, by_token_max;
     };
-    // Finds what may be drawn, a bit for each token, so that the value can be closed within what is left, and gives back
-    // STEER_FINISH_NONE; else why the turn ends here. Throws where no value at all fits.
+    // Finds what may be drawn, a bit for each token, so that the value can be closed within what is left, and gives
+    // back STEER_FINISH_NONE; else why the turn ends here. Throws where no value at all fits.
     int32_t choose(const TokensLeft& left, const Generation& generation, std::vector<uint32_t>& allowed);
 
     // A token that was drawn. True: the value is complete, and there is no stop token that could follow it.
-    bool take(const Tokenizer& tokenizer, int32_t token, const Generation& generation, std::span<const uint32_t> allowed);
+    bool take(const Tokenizer& tokenizer, int32_t token, const Generation& generation,
+              std::span<const uint32_t> allowed);
 
   private:
     std::optional<constraint::Document> document_;

@@ -10,7 +10,8 @@ using namespace host;
 
 namespace {
 
-constexpr const char* kPerson = R"({"type":"object","properties":{"name":{"type":"string","minLength":1},"mood":{"enum":["happy","照れ"]},
+constexpr const char* kPerson =
+    R"({"type":"object","properties":{"name":{"type":"string","minLength":1},"mood":{"enum":["happy","照れ"]},
     "age":{"type":"integer","minimum":0,"maximum":120},"friends":{"type":"array","items":{"$ref":"#"},"maxItems":2}},
     "required":["name","mood"],"additionalProperties":false})";
 
@@ -18,7 +19,8 @@ struct Constrained {
     Session session;
     steer_generation_options options = plain_generation();
 
-    explicit Constrained(steer_model* model, const char* schema = kPerson, int32_t context = 0) : session(create(model, context)) {
+    explicit Constrained(steer_model* model, const char* schema = kPerson, int32_t context = 0)
+        : session(create(model, context)) {
         set_tokens(session, 0, encode(model, "say"));
         options.stop_tokens = nullptr; // the model's
         options.temperature = 3.0f;
@@ -34,13 +36,17 @@ struct Constrained {
 
 bool is_person(const Tree& value) {
     static const std::set<std::string> known{"name", "mood", "age", "friends"};
-    if (!value.is_object() || !value.contains("name") || !value["name"].is_string() || value["name"].get<std::string>().empty()) return false;
+    if (!value.is_object() || !value.contains("name") || !value["name"].is_string() ||
+        value["name"].get<std::string>().empty())
+        return false;
     if (!value.contains("mood") || (value["mood"] != "happy" && value["mood"] != "照れ")) return false;
-    if (value.contains("age") && !(value["age"].is_number_integer() && value["age"] >= 0 && value["age"] <= 120)) return false;
+    if (value.contains("age") && !(value["age"].is_number_integer() && value["age"] >= 0 && value["age"] <= 120))
+        return false;
     if (value.contains("friends") && !(value["friends"].is_array() && value["friends"].size() <= 2 &&
                                        std::all_of(value["friends"].begin(), value["friends"].end(), is_person)))
         return false;
-    return std::all_of(value.items().begin(), value.items().end(), [](const auto& item) { return known.contains(item.key()); });
+    return std::all_of(value.items().begin(), value.items().end(),
+                       [](const auto& item) { return known.contains(item.key()); });
 }
 
 Tree parsed(const std::string& text) {
@@ -110,7 +116,8 @@ TEST_CASE("limits that no value may fit into are refused in words") {
     narrow.apply();
     step(narrow.session); // the prompt
     steer_step out;
-    FAILS(steer_session_step(narrow.session, &out, sizeof out, &err), STEER_ERR_CONTEXT_FULL, "the context leaves 13 tokens");
+    FAILS(steer_session_step(narrow.session, &out, sizeof out, &err), STEER_ERR_CONTEXT_FULL,
+          "the context leaves 13 tokens");
     CHECK(info(narrow.session).reply_count == 0);
     narrow.use(R"({"enum":["xy"]})"); // four tokens and the quotes' own
     narrow.apply();
@@ -130,7 +137,8 @@ TEST_CASE("stop tokens only where the value is whole, control tokens never, padd
         const auto steps = one.finish();
         CHECK(finish_of(steps) == STEER_FINISH_STOP_TOKEN);
         CHECK(steps.back().c.token == tiny::kImEnd);
-        for (const Step& step : steps) CHECK(step.c.token < (&step == &steps.back() ? tiny::kVocabulary : tiny::kEndOfText));
+        for (const Step& step : steps)
+            CHECK(step.c.token < (&step == &steps.back() ? tiny::kVocabulary : tiny::kEndOfText));
         CHECK(is_person(parsed(text_of(steps))));
         // Nothing is left: no token, and it stays so until the next turn.
         const Step after = step(one.session);
@@ -279,7 +287,8 @@ TEST_CASE("log-probabilities are those of the raw logits") {
     const size_t begin = ids.size() - 1 - tokens.size();
     size_t i = 0;
     for (const Step& one_step : steps)
-        if (one_step.c.token >= 0) CHECK(one_step.c.log_prob == Approx(prompt.prompt_log_probs[begin + i++]).margin(1e-5));
+        if (one_step.c.token >= 0)
+            CHECK(one_step.c.log_prob == Approx(prompt.prompt_log_probs[begin + i++]).margin(1e-5));
     CHECK(i == 6);
 }
 

@@ -87,7 +87,12 @@ class Generator:
         if choice < 0.65:
             return {"type": "string", "minLength": self.rng.randrange(5)}
         if choice < 0.85:
-            return {"type": "string", "pattern": self.rng.choice(list(PATTERNS))}
+            pattern = self.rng.choice(list(PATTERNS))
+            if choice < 0.78:
+                return {"type": "string", "pattern": pattern}
+            size = len(self.rng.choice(PATTERNS[pattern]))  # a length that one of the texts has
+            return {"type": "string", "pattern": pattern, "minLength": max(0, size - self.rng.randrange(3)),
+                    "maxLength": size + self.rng.randrange(3)}
         return {"type": "string", "format": self.rng.choice(FORMATS)}
 
     def bounds(self, number):
@@ -215,7 +220,8 @@ class Generator:
 
     def make_string(self, schema, *_):
         if "pattern" in schema:
-            return self.rng.choice(PATTERNS[schema["pattern"]])
+            least, most = schema.get("minLength", 0), schema.get("maxLength", 1000)
+            return self.rng.choice([text for text in PATTERNS[schema["pattern"]] if least <= len(text) <= most])
         if "format" in schema:
             return self.formatted(schema["format"])
         least = schema.get("minLength", 0)

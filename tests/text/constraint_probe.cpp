@@ -7,7 +7,8 @@
 //                                                           -> {"ids", "finish"} and, behind a line break, the bytes
 //   x: {"tokens_left"}, a line break and bytes of a document: the mask behind them against every token, tried
 //                                                           -> {"allowed", "missing": ids, "wrong": ids}
-// constraint_probe TOKENIZER_JSON bench SCHEMA_FILE|json DOCUMENT_FILE...: microseconds per mask over the documents' tokens.
+// constraint_probe TOKENIZER_JSON bench SCHEMA_FILE|json DOCUMENT_FILE...: microseconds per mask over the documents'
+// tokens.
 #include "../tree.h"
 #include "files/error.h"
 #include "files/json.h"
@@ -40,7 +41,9 @@ constexpr int64_t kPlenty = 1'000'000'000;
 class Probe {
   public:
     explicit Probe(const char* path)
-        : tokenizer_(load_bpe_tokenizer(read_file(path), path)), masks_(fresh_masks()), constraint_(Constraint::json(masks_)),
+        : tokenizer_(load_bpe_tokenizer(read_file(path), path)),
+          masks_(fresh_masks()),
+          constraint_(Constraint::json(masks_)),
           short_(constraint_->mask_words()) {
         for (int32_t id = 0; id < tokenizer_->size(); id++)
             if (tokenizer_->token_bytes(id).size() <= 2) short_[static_cast<size_t>(id) / 32] |= 1u << id % 32;
@@ -51,12 +54,18 @@ class Probe {
 
     std::string answer(char operation, const std::string& bytes) {
         switch (operation) {
-        case 'c': return compile(bytes);
-        case 'a': return accept(bytes);
-        case 't': return take(bytes);
-        case 'w': return walk(parse_json(bytes, "request"));
-        case 'x': return compare(bytes);
-        default: fail(STEER_ERR_ARG, "no such operation");
+        case 'c':
+            return compile(bytes);
+        case 'a':
+            return accept(bytes);
+        case 't':
+            return take(bytes);
+        case 'w':
+            return walk(parse_json(bytes, "request"));
+        case 'x':
+            return compare(bytes);
+        default:
+            fail(STEER_ERR_ARG, "no such operation");
         }
     }
 
@@ -86,7 +95,8 @@ class Probe {
         for (const int32_t id : ids) {
             document.allow(kPlenty, bits);
             if (!has(bits, id)) break;
-            if (!document.accept(tokenizer_->token_bytes(id))) fail(STEER_ERR_INTERNAL, "token {} is allowed and refused", id);
+            if (!document.accept(tokenizer_->token_bytes(id)))
+                fail(STEER_ERR_INTERNAL, "token {} is allowed and refused", id);
             accepted++;
         }
         return state(document, accepted).dump();
@@ -112,7 +122,8 @@ class Probe {
                 finish = "dead_end";
                 break;
             }
-            if (!document.accept(tokenizer_->token_bytes(id))) fail(STEER_ERR_INTERNAL, "token {} is allowed and refused", id);
+            if (!document.accept(tokenizer_->token_bytes(id)))
+                fail(STEER_ERR_INTERNAL, "token {} is allowed and refused", id);
             ids.push_back(id);
             bytes += tokenizer_->token_bytes(id);
             if (document.tokens_to_end() > left - 1) fail(STEER_ERR_INTERNAL, "token {} leaves too little", id);
@@ -132,7 +143,8 @@ class Probe {
         if (only_short && count(some) > 0) bits.swap(some);
         if (count(bits) == 0) return -1;
         size_t left = random() % count(bits), at = 0;
-        for (; left >= static_cast<size_t>(std::popcount(bits[at])); at++) left -= static_cast<size_t>(std::popcount(bits[at]));
+        for (; left >= static_cast<size_t>(std::popcount(bits[at])); at++)
+            left -= static_cast<size_t>(std::popcount(bits[at]));
         uint32_t word = bits[at];
         for (; left > 0; left--) word &= word - 1;
         return static_cast<int32_t>(at * 32) + std::countr_zero(word);
@@ -142,7 +154,8 @@ class Probe {
         const size_t line = request.find('\n');
         const int64_t left = parse_json(request.substr(0, line), "request").find("tokens_left")->get<int64_t>();
         Document document(constraint_);
-        if (!document.accept(std::string_view(request).substr(line + 1))) fail(STEER_ERR_ARG, "the document is refused");
+        if (!document.accept(std::string_view(request).substr(line + 1)))
+            fail(STEER_ERR_ARG, "the document is refused");
         Bits bits;
         document.allow(left, bits);
         std::vector<int32_t> missing, wrong;
@@ -178,17 +191,19 @@ double microseconds_since(std::chrono::steady_clock::time_point begin) {
 
 void print(const char* words, std::vector<double>& times) {
     std::sort(times.begin(), times.end());
-    const auto at = [&](double share) { return times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))]; };
-    std::printf("%-22s %6zu masks   median %8.1f us   p90 %8.1f us   p99 %8.1f us   max %8.1f us\n", words, times.size(),
-                at(0.5), at(0.9), at(0.99), times.back());
+    const auto at = [&](double share) {
+        return times[static_cast<size_t>(share * static_cast<double>(times.size() - 1))];
+    };
+    std::printf("%-22s %6zu masks   median %8.1f us   p90 %8.1f us   p99 %8.1f us   max %8.1f us\n", words,
+                times.size(), at(0.5), at(0.9), at(0.99), times.back());
 }
 
 // The documents as the model would write them: by their own tokens.
 int bench(const Probe& probe, const std::string& schema, const std::vector<std::string>& documents) {
     auto begin = std::chrono::steady_clock::now();
     const auto masks = probe.fresh_masks();
-    std::printf("vocabulary %d tokens, %u nodes: %.1f ms\n", masks->vocabulary().size(), masks->vocabulary().node_count(),
-                microseconds_since(begin) / 1000);
+    std::printf("vocabulary %d tokens, %u nodes: %.1f ms\n", masks->vocabulary().size(),
+                masks->vocabulary().node_count(), microseconds_since(begin) / 1000);
     begin = std::chrono::steady_clock::now();
     const ConstraintPtr constraint = schema.empty() ? Constraint::json(masks) : Constraint::json_schema(masks, schema);
     std::printf("schema %zu bytes, %zu states: %.2f ms\n", schema.size(), constraint->grammar().nodes().size(),
@@ -221,7 +236,8 @@ int bench(const Probe& probe, const std::string& schema, const std::vector<std::
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 2) return std::fputs("usage: constraint_probe TOKENIZER_JSON [bench SCHEMA|json DOCUMENT...]\n", stderr), 2;
+    if (argc < 2)
+        return std::fputs("usage: constraint_probe TOKENIZER_JSON [bench SCHEMA|json DOCUMENT...]\n", stderr), 2;
     try {
         Probe probe(argv[1]);
         if (argc > 4 && std::string_view(argv[2]) == "bench") {

@@ -1,4 +1,5 @@
-// What constraints let through, against closed forms. tests/python/test_constraint.py compares with json and jsonschema.
+// What constraints let through, against closed forms. tests/python/test_constraint.py compares with json and
+// jsonschema.
 #include "files/error.h"
 #include "small_tokenizer.h"
 #include "text/constraint/constraint.h"
@@ -13,7 +14,8 @@ using namespace steer::constraint;
 namespace {
 
 const Tokenizer& small() { // 256 bytes and a few tokens that reach over borders
-    static const auto tokenizer = test::small_tokenizer({{"\"", ":"}, {"\"", ","}, {"\"", "}"}, {"[", "["}, {"\"", "\""}, {"{", "\""}});
+    static const auto tokenizer =
+        test::small_tokenizer({{"\"", ":"}, {"\"", ","}, {"\"", "}"}, {"[", "["}, {"\"", "\""}, {"{", "\""}});
     return *tokenizer;
 }
 
@@ -54,14 +56,17 @@ TEST_CASE("integers between bounds are exactly those", "[constraint]") {
     std::mt19937 random(7);
     for (int i = 0; i < 60; i++) {
         const int width = std::array{3, 40, 1500}[i % 3];
-        const int a = static_cast<int>(random() % 2400) - 1200, b = a + static_cast<int>(random() % static_cast<unsigned>(width));
+        const int a = static_cast<int>(random() % 2400) - 1200,
+                  b = a + static_cast<int>(random() % static_cast<unsigned>(width));
         const bool without_a = i % 4 == 1, without_b = i % 5 == 2;
         if (a + without_a > b - without_b) continue;
-        const ConstraintPtr range = schema(fmt::format(R"({{"type":"integer","{}":{},"{}":{}}})", without_a ? "exclusiveMinimum" : "minimum",
-                                                       a, without_b ? "exclusiveMaximum" : "maximum", b));
+        const ConstraintPtr range =
+            schema(fmt::format(R"({{"type":"integer","{}":{},"{}":{}}})", without_a ? "exclusiveMinimum" : "minimum", a,
+                               without_b ? "exclusiveMaximum" : "maximum", b));
         CAPTURE(a, b, without_a, without_b);
         bool exact = true;
-        for (int n = -3000; n <= 3000; n++) exact = exact && fits(range, std::to_string(n)) == (n >= a + without_a && n <= b - without_b);
+        for (int n = -3000; n <= 3000; n++)
+            exact = exact && fits(range, std::to_string(n)) == (n >= a + without_a && n <= b - without_b);
         CHECK(exact);
         CHECK_FALSE(fits(range, "-0"));
         CHECK_FALSE(begins(range, "00"));
@@ -94,8 +99,9 @@ TEST_CASE("fractions between bounds are exactly those", "[constraint]") {
     for (int i = 0; i < 40; i++) {
         const int a = static_cast<int>(random() % 2600) - 1300, b = a + 1 + static_cast<int>(random() % 900);
         const bool without = i % 2 == 1;
-        const auto range = schema(fmt::format(R"({{"type":"number","{0}inimum":{1},"{2}aximum":{3}}})", without ? "exclusiveM" : "m",
-                                              text(a), without ? "exclusiveM" : "m", text(b)));
+        const auto range =
+            schema(fmt::format(R"({{"type":"number","{0}inimum":{1},"{2}aximum":{3}}})", without ? "exclusiveM" : "m",
+                               text(a), without ? "exclusiveM" : "m", text(b)));
         CAPTURE(text(a), text(b), without);
         bool exact = true;
         for (int n = -2500; n <= 2500; n++) {
@@ -118,23 +124,31 @@ TEST_CASE("strings are UTF-8, with JSON's escapes", "[constraint]") {
     for (uint32_t code = 0; code < 0x110000; code += code < 0x3000 ? 1 : 97) {
         std::string bytes;
         const bool surrogate = code >= 0xD800 && code < 0xE000;
-        if (surrogate) bytes = {static_cast<char>(0xED), static_cast<char>(0x80 | (code >> 6 & 0x3F)), static_cast<char>(0x80 | (code & 0x3F))};
-        else append_utf8(code, bytes);
+        if (surrogate)
+            bytes = {static_cast<char>(0xED), static_cast<char>(0x80 | (code >> 6 & 0x3F)),
+                     static_cast<char>(0x80 | (code & 0x3F))};
+        else
+            append_utf8(code, bytes);
         const bool may = !surrogate && code >= 0x20 && code != '"' && code != '\\';
         wrong += fits(any, '"' + bytes + '"') != may;
         if (may) wrong += begins(any, '"' + bytes.substr(0, bytes.size() - 1) + '"') != (bytes.size() == 1);
     }
     CHECK(wrong == 0);
-    for (const char* overlong : {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF8", "\x80"})
+    for (const char* overlong :
+         {"\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF8", "\x80"})
         CHECK_FALSE(begins(any, std::string("\"") + overlong));
-    for (const char* good : {R"("\"\\\/\b\f\n\r\t")", R"("\u0000\uffFF\uD7ff")", R"("\ud83d\uDE00")"}) CHECK(fits(any, good));
-    for (const char* bad : {R"("\a)", R"("\u12g)", R"("\ud83d")", R"("\ud83d\n)", R"("\ude00)", R"("\ud83d\ud83d)"}) CHECK_FALSE(begins(any, bad));
+    for (const char* good : {R"("\"\\\/\b\f\n\r\t")", R"("\u0000\uffFF\uD7ff")", R"("\ud83d\uDE00")"})
+        CHECK(fits(any, good));
+    for (const char* bad : {R"("\a)", R"("\u12g)", R"("\ud83d")", R"("\ud83d\n)", R"("\ude00)", R"("\ud83d\ud83d)"})
+        CHECK_FALSE(begins(any, bad));
 }
 
 TEST_CASE("characters are counted, not bytes, and an escape is one", "[constraint]") {
     const auto three = schema(R"({"type":"string","minLength":3,"maxLength":3})");
-    for (const char* good : {R"("abc")", R"("あいう")", R"("😀é!")", R"("\n\u3042\ud83d\ude00")"}) CHECK(fits(three, good));
-    for (const char* bad : {R"("ab")", R"("あい")", R"("abcd)", R"("\ud83d\ude00\ud83d\ude00\ud83d\ude00\)"}) CHECK_FALSE(begins(three, bad));
+    for (const char* good : {R"("abc")", R"("あいう")", R"("😀é!")", R"("\n\u3042\ud83d\ude00")"})
+        CHECK(fits(three, good));
+    for (const char* bad : {R"("ab")", R"("あい")", R"("abcd)", R"("\ud83d\ude00\ud83d\ude00\ud83d\ude00\)"})
+        CHECK_FALSE(begins(three, bad));
 }
 
 TEST_CASE("white space is bounded", "[constraint]") {
@@ -150,7 +164,8 @@ TEST_CASE("nothing is nested deeper than 64", "[constraint]") {
     CHECK_FALSE(begins(any, repeat("[", 65)));
     CHECK_FALSE(begins(any, repeat("{\"a\":", 64) + "{"));
     // Where an object must follow, the way down ends early enough for it.
-    const auto tree = schema(R"({"$defs":{"t":{"type":"object","properties":{"leaf":{"type":"array","items":{"type":"array"},"minItems":1},
+    const auto tree = schema(
+        R"({"$defs":{"t":{"type":"object","properties":{"leaf":{"type":"array","items":{"type":"array"},"minItems":1},
         "next":{"$ref":"#/$defs/t"}},"required":["leaf"]}},"$ref":"#/$defs/t"})");
     std::string deep;
     Document document(tree);
@@ -169,7 +184,8 @@ TEST_CASE("a name comes once, and a declared one only in its place", "[constrain
     CHECK_FALSE(begins(any, R"({"":1,"")"));
     CHECK_FALSE(begins(any, R"({"\u0061)")); // one spelling for each name
     CHECK(fits(any, R"({"\n\u0001あ":1})"));
-    const auto open = schema(R"({"properties":{"a":{"type":"integer"},"b":{"type":"null"}},"additionalProperties":{"type":"boolean"}})");
+    const auto open = schema(
+        R"({"properties":{"a":{"type":"integer"},"b":{"type":"null"}},"additionalProperties":{"type":"boolean"}})");
     CHECK(fits(open, R"({"a":1,"c":true,"ab":false})"));
     CHECK_FALSE(begins(open, R"({"c":true,"a")"));
     CHECK_FALSE(begins(open, R"({"b":null,"a")"));
@@ -182,7 +198,8 @@ TEST_CASE("a name comes once, and a declared one only in its place", "[constrain
 }
 
 TEST_CASE("where tokens are few a document can always be closed", "[constraint]") {
-    const auto constraint = schema(R"({"type":"object","properties":{"name":{"type":"string","minLength":4},"of":{"type":"array",
+    const auto constraint =
+        schema(R"({"type":"object","properties":{"name":{"type":"string","minLength":4},"of":{"type":"array",
         "items":{"$ref":"#"},"minItems":0},"more":{"type":"object","minProperties":2}},"required":["name","more"]})");
     const uint32_t least = constraint->tokens_min();
     std::mt19937 random(9);
@@ -208,21 +225,31 @@ TEST_CASE("where tokens are few a document can always be closed", "[constraint]"
 }
 
 TEST_CASE("alternatives that begin alike are followed together", "[constraint]") {
-    const auto either = schema(R"({"anyOf":[{"type":"object","properties":{"a":{"type":"integer"},"b":{"const":1}},"required":["a","b"]},
+    const auto either = schema(
+        R"({"anyOf":[{"type":"object","properties":{"a":{"type":"integer"},"b":{"const":1}},"required":["a","b"]},
         {"type":"object","properties":{"a":{"type":"number"},"c":{"const":2}},"required":["a","c"]}]})");
     CHECK(fits(either, R"({"a":5,"b":1})"));
     CHECK(fits(either, R"({"a":5,"c":2})"));
     CHECK(fits(either, R"({"a":5.5,"c":2})"));
     CHECK_FALSE(begins(either, R"({"a":5.5,"b")"));
     CHECK(fits(schema(R"({"enum":[1,12,"1","12",[1],[12]]})"), "12"));
-    // Thousands of them cost their share and no more.
+    // Many ways to one place are one.
+    std::string defs;
+    for (int i = 0; i < 40; i++)
+        defs += fmt::format(R"("d{0}":{{"anyOf":[{{"anyOf":[{{"$ref":"#/$defs/d{1}"}},{{"type":"null"}}]}},
+            {{"anyOf":[{{"$ref":"#/$defs/d{1}"}},{{"type":"boolean"}}]}}]}},)",
+                            i, i + 1);
+    CHECK(fits(schema(R"({"$defs":{)" + defs + R"("d40":{"type":"integer"}},"$ref":"#/$defs/d0"})"), "40"));
+    // Hundreds of them cost their share and no more.
     std::string names;
     for (int i = 0; i < 500; i++) names += fmt::format("{}\"n{}\":{{\"type\":\"integer\"}}", i == 0 ? "" : ",", i);
     CHECK(fits(schema(R"({"type":"object","properties":{)" + names + "}}"), R"({"n3":1,"n17":2,"n499":3})"));
 }
 
 TEST_CASE("patterns are found, anchored or not", "[constraint]") {
-    const auto pattern = [](const std::string& text) { return schema(R"({"type":"string","pattern":")" + text + "\"}"); };
+    const auto pattern = [](const std::string& text) {
+        return schema(R"({"type":"string","pattern":")" + text + "\"}");
+    };
     CHECK(fits(pattern("b+c"), R"("abbcd")"));
     CHECK_FALSE(fits(pattern("b+c"), R"("abbd")"));
     CHECK(fits(pattern("^a|b$"), R"("xb")"));

@@ -105,9 +105,7 @@ void add_characters(GrammarBuilder& builder, NodeId from, uint32_t first, uint32
         builder.edge(from, '\\', '\\', escaped, counts);
         builder.literals(escaped, rests, to);
     }
-    constexpr struct {
-        uint32_t first, last;
-    } plain[] = {{0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, 0x10FFFF}};
+    constexpr struct { uint32_t first, last; } plain[] = {{0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, 0x10FFFF}};
     for (const auto& stretch : plain) {
         const uint32_t begin = std::max(first, stretch.first), end = std::min(last, stretch.last);
         if (begin <= end) add_utf8(builder, from, begin, end, to, counts);
@@ -118,8 +116,10 @@ std::string spell_inside(std::string_view text) {
     std::string out;
     for (const char byte : text) {
         const auto code = static_cast<uint8_t>(byte);
-        if (needs_escape(code)) out += escape(code);
-        else out += byte;
+        if (needs_escape(code))
+            out += escape(code);
+        else
+            out += byte;
     }
     return out;
 }

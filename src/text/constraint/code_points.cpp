@@ -36,8 +36,8 @@ CodeSet CodeSet::complement() const {
 }
 
 bool CodeSet::contains(uint32_t code) const {
-    const auto behind = std::partition_point(ranges_.begin(), ranges_.end(),
-                                             [&](const CodeRange& range) { return range.last < code; });
+    const auto behind =
+        std::partition_point(ranges_.begin(), ranges_.end(), [&](const CodeRange& range) { return range.last < code; });
     return behind != ranges_.end() && behind->first <= code;
 }
 

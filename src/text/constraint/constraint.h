@@ -1,9 +1,10 @@
 // What a reply must be: a grammar over bytes, and which tokens of a vocabulary may come next in it.
 //
-//   auto masks = std::make_shared<Masks>(tokenizer, size);                      // once per model
-//   auto constraint = Constraint::json_schema(masks, text);                     // once per schema
-//   Document document(constraint);                                              // once per reply; copied where it forks
-//   document.allow(tokens_left, bits); document.accept(tokenizer.token_bytes(drawn));
+//     auto masks = std::make_shared<Masks>(tokenizer, size);       once per model
+//     auto constraint = Constraint::json_schema(masks, text);      once per schema
+//     Document document(constraint);                               once per reply; copied where it forks
+//     document.allow(tokens_left, bits);                           for each token
+//     document.accept(tokenizer.token_bytes(drawn));
 #pragma once
 
 #include "text/constraint/walks.h"
@@ -47,14 +48,15 @@ class Constraint {
     uint32_t tokens_min() const; // surely enough for the shortest document
     size_t mask_words() const { return (static_cast<size_t>(masks_->vocabulary().size()) + 31) / 32; }
 
-    // Adds the tokens that may follow where a document's level stands, and from which it can be ended within tokens_left,
-    // the token itself counted.
+    // Adds the tokens that may follow where a document's level stands, and from which it can be ended within
+    // tokens_left, the token itself counted.
     void add_tokens(const Level& top, std::string_view document, int64_t tokens_left, Bits& bits) const;
 
   private:
     const Walk& walk(const Level& level, uint32_t set) const;
     uint32_t without_taken(const Level& top, std::string_view document, uint32_t set) const;
-    void add_name_tokens(const Level& top, std::string_view document, const Walk& walk, const Bounds& bounds, Bits& bits) const;
+    void add_name_tokens(const Level& top, std::string_view document, const Walk& walk, const Bounds& bounds,
+                         Bits& bits) const;
     void renew_sets() const;
 
     std::shared_ptr<Masks> masks_;

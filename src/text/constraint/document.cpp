@@ -8,7 +8,8 @@ Document::Document(ConstraintPtr constraint) : constraint_(std::move(constraint)
     const Grammar& grammar = constraint_->grammar();
     const Rule& rule = grammar.rule(grammar.root().rule);
     const std::string_view nothing;
-    places_.enter({.node = rule.start, .limits = grammar.root().limits, .depth = rule.kind == RuleKind::container}, &nothing);
+    places_.start({.node = rule.start, .limits = grammar.root().limits, .depth = rule.kind == RuleKind::container},
+                  &nothing);
 }
 
 namespace {
@@ -38,7 +39,6 @@ bool Document::accept(std::string_view bytes) {
     for (const char byte : bytes) {
         text_ += byte;
         const std::string_view so_far = text_;
-        next.clear();
         next.advance(*from, static_cast<uint8_t>(byte), &so_far);
         if (next.dead()) return false;
         std::swap(now, next);

@@ -37,8 +37,8 @@ void GrammarBuilder::call(NodeId from, const Entry& entry, NodeId to) {
 void GrammarBuilder::skip(NodeId from, NodeId to) { parts_[from].skips.push_back(to); }
 
 void GrammarBuilder::refuse_size() const {
-    fail(STEER_ERR_UNSUPPORTED, "constraint_text: too large: its automaton has more than {} states or {} moves", kNodesMax,
-         kEdgesMax);
+    fail(STEER_ERR_UNSUPPORTED, "constraint_text: too large: its automaton has more than {} states or {} moves",
+         kNodesMax, kEdgesMax);
 }
 
 NodeId GrammarBuilder::literal(NodeId from, std::string_view bytes) {
@@ -171,8 +171,9 @@ void GrammarBuilder::refuse_endless_calls() const {
             for (const Call& call : calls) longest = std::max(longest, length[call.rule]);
             length[rule] = longest + 1;
             if (longest >= kChainMax)
-                fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}: more than {} alternatives or references within each other",
-                     wheres_[rule], kChainMax);
+                fail(STEER_ERR_UNSUPPORTED,
+                     "constraint_text: {}: more than {} alternatives or references within each other", wheres_[rule],
+                     kChainMax);
             on_path[rule] = false;
             path.pop_back();
         }

@@ -21,12 +21,14 @@ class GrammarBuilder {
 
     NodeId add_node(RuleId rule);
     void edge(NodeId from, uint8_t first, uint8_t last, NodeId to, bool counts = false, bool needs_min = false);
-    void edge(NodeId from, char byte, NodeId to) { edge(from, static_cast<uint8_t>(byte), static_cast<uint8_t>(byte), to); }
+    void edge(NodeId from, char byte, NodeId to) {
+        edge(from, static_cast<uint8_t>(byte), static_cast<uint8_t>(byte), to);
+    }
     void call(NodeId from, const Entry& entry, NodeId to);
     void skip(NodeId from, NodeId to); // reads nothing
     void set_final(NodeId node) { grammar_.nodes_[node].final = true; }
 
-    NodeId literal(NodeId from, std::string_view bytes);                        // where it ends
+    NodeId literal(NodeId from, std::string_view bytes);                       // where it ends
     void literals(NodeId from, std::span<const std::string> texts, NodeId to); // one of them, common beginnings shared
 
     // Where in the schema something is asked for that nothing can satisfy; nothing: all is well. To be called once.

@@ -1,5 +1,6 @@
-// Knuth's generalisation of Dijkstra's algorithm (A generalization of Dijkstra's algorithm, 1977): the shortest thing that
-// each node of a grammar can still become. Nodes are settled in order of length, so every way leads to nodes settled before.
+// Knuth's generalisation of Dijkstra's algorithm (A generalization of Dijkstra's algorithm, 1977): the shortest thing
+// that each node of a grammar can still become. Nodes are settled in order of length, so every way leads to nodes
+// settled before.
 #include "text/constraint/grammar_builder.h"
 
 #include <algorithm>
@@ -63,7 +64,8 @@ void GrammarBuilder::find_ways() {
             if (!settled[begin] || !settled[call.to]) continue;
             const uint32_t bytes = nodes[begin].bytes_to_end + call.limits.min + nodes[call.to].bytes_to_end;
             if (bytes >= kNever) continue;
-            const uint32_t inside = nodes[begin].depth_to_end + (grammar_.rules_[call.rule].kind == RuleKind::container);
+            const uint32_t inside =
+                nodes[begin].depth_to_end + (grammar_.rules_[call.rule].kind == RuleKind::container);
             queue.push({bytes, std::max(inside, nodes[call.to].depth_to_end), order++, use.by, -1, use.call});
         }
     }

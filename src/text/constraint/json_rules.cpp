@@ -115,7 +115,8 @@ class Maker {
         rules_.number.rule = builder_.add_rule();
         const auto node = [&] { return builder_.add_node(rules_.number.rule); };
         const NodeId begin = builder_.start(rules_.number.rule), unsigned_ = node(), lead = node(), whole = node(),
-                     fraction = node(), scaled = node(), exponent = node(), power = node(), done = end_of(rules_.number);
+                     fraction = node(), scaled = node(), exponent = node(), power = node(),
+                     done = end_of(rules_.number);
         builder_.edge(begin, '-', unsigned_);
         builder_.skip(begin, unsigned_);
         builder_.edge(unsigned_, '0', whole);

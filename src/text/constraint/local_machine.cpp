@@ -31,7 +31,7 @@ std::string spell_out(const Places& places) {
 uint32_t LocalMachine::enter(NodeId node, uint32_t depth) {
     if (table_.size() > kTableMax) forget();
     Places places(*grammar_);
-    places.enter({.node = node, .depth = depth}, nullptr);
+    places.start({.node = node, .depth = depth}, nullptr);
     return keep(std::move(places));
 }
 
@@ -56,8 +56,8 @@ uint32_t LocalMachine::keep(Places places) {
     }
     table_.resize((states_.size() + 1) * grammar_->byte_class_count(), kUnknown);
     summaries_.resize(number);
-    summaries_.push_back({static_cast<uint32_t>(begin), static_cast<uint16_t>(marks_of_states_.size() - begin),
-                          !places.ended.empty()});
+    summaries_.push_back(
+        {static_cast<uint32_t>(begin), static_cast<uint16_t>(marks_of_states_.size() - begin), !places.ended.empty()});
     by_contents_.emplace(std::move(contents), number);
     states_.push_back(std::move(places));
     return number;

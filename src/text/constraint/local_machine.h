@@ -1,6 +1,6 @@
-// A grammar made deterministic as far as it is used, for walks over the vocabulary: what bytes do to a rule that was entered
-// in the middle, whatever lies below it. What the rule has counted before is not known either, so the machine counts from 0
-// and says how far it came.
+// A grammar made deterministic as far as it is used, for walks over the vocabulary: what bytes do to a rule that was
+// entered in the middle, whatever lies below it. What the rule has counted before is not known either, so the machine
+// counts from 0 and says how far it came.
 #pragma once
 
 #include "text/constraint/pushdown.h"
@@ -13,7 +13,7 @@
 
 namespace steer::constraint {
 
-struct Mark { // of a state, if a token ends there
+struct Mark {       // of a state, if a token ends there
     uint32_t cost;  // tokens to the end of the rule that was entered, without what is to be counted in it
     uint32_t count; // that it has counted
     bool operator==(const Mark&) const = default;

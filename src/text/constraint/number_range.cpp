@@ -22,7 +22,9 @@ struct Decimal {
     bool cut = false;    // there were digits behind the last
     bool beyond = false; // too large for the digits
 
-    bool zero() const { return std::all_of(digits.begin(), digits.end(), [](uint8_t digit) { return digit == 0; }); }
+    bool zero() const {
+        return std::all_of(digits.begin(), digits.end(), [](uint8_t digit) { return digit == 0; });
+    }
     Decimal operator-() const {
         Decimal out = *this;
         out.negative = !negative;
@@ -45,9 +47,12 @@ Decimal parse(std::string_view text) {
         if (text[i] == '.' || text[i] == '0') continue;
         const auto before_point = static_cast<int64_t>(point) - static_cast<int64_t>(i) - (i < point) + exponent;
         const int64_t place = static_cast<int64_t>(kPoint) - 1 - before_point;
-        if (place < 0) out.beyond = true;
-        else if (place >= static_cast<int64_t>(kDigits)) out.cut = true;
-        else out.digits[static_cast<size_t>(place)] = static_cast<uint8_t>(text[i] - '0');
+        if (place < 0)
+            out.beyond = true;
+        else if (place >= static_cast<int64_t>(kDigits))
+            out.cut = true;
+        else
+            out.digits[static_cast<size_t>(place)] = static_cast<uint8_t>(text[i] - '0');
     }
     return out;
 }
@@ -89,13 +94,16 @@ Decimal smallest(Decimal bound, bool exclusive, bool integers) {
     const size_t place = integers ? kPoint - 1 : kPoint - 1 + kDoubleDigits - whole_digits(bound.digits);
     if (integers) {
         const auto fraction = bound.digits.begin() + kPoint;
-        const bool part = bound.cut || std::any_of(fraction, bound.digits.end(), [](uint8_t digit) { return digit != 0; });
+        const bool part =
+            bound.cut || std::any_of(fraction, bound.digits.end(), [](uint8_t digit) { return digit != 0; });
         std::fill(fraction, bound.digits.end(), uint8_t{0});
         if (part ? !bound.negative : exclusive) raise(bound, place);
         return bound; // of -1.5 the next is -1: cutting was enough
     }
-    if (exclusive) raise(bound, place);
-    else if (bound.cut && !bound.negative) raise(bound, kDigits - 1);
+    if (exclusive)
+        raise(bound, place);
+    else if (bound.cut && !bound.negative)
+        raise(bound, kDigits - 1);
     return bound;
 }
 
@@ -103,7 +111,12 @@ Decimal smallest(Decimal bound, bool exclusive, bool integers) {
 class Magnitudes {
   public:
     Magnitudes(GrammarBuilder& builder, const Digits& low, const Digits& high, bool integers, NodeId to)
-        : builder_(builder), rule_(builder.grammar().node(to).rule), low_(low), high_(high), integers_(integers), to_(to) {}
+        : builder_(builder),
+          rule_(builder.grammar().node(to).rule),
+          low_(low),
+          high_(high),
+          integers_(integers),
+          to_(to) {}
 
     void add(NodeId from) {
         if (low_ > high_) return;
@@ -178,8 +191,8 @@ void add_number_range(GrammarBuilder& builder, NodeId from, const NumberRange& r
         const Decimal given = parse(bound->text);
         const Decimal found = smallest(upper ? -given : given, bound->exclusive, integers);
         if (found.beyond && !found.negative)
-            fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}: {} is beyond the {} digits that numbers have here", bound->where,
-                 bound->text, kIntegerDigits);
+            fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}: {} is beyond the {} digits that numbers have here",
+                 bound->where, bound->text, kIntegerDigits);
         return found.beyond ? -most : found;
     };
     const Decimal low = limit(range.min, false), high = -limit(range.max, true);
@@ -191,7 +204,8 @@ void add_number_range(GrammarBuilder& builder, NodeId from, const NumberRange& r
     tiniest.digits[integers ? kPoint - 1 : kDigits - 1] = 1;
     const NodeId minus = builder.add_node(builder.grammar().node(from).rule);
     builder.edge(from, '-', minus);
-    Magnitudes(builder, high.negative && !high.zero() ? high.digits : tiniest.digits, low.digits, integers, to).add(minus);
+    Magnitudes(builder, high.negative && !high.zero() ? high.digits : tiniest.digits, low.digits, integers, to)
+        .add(minus);
 }
 
 } // namespace steer::constraint

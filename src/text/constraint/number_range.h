@@ -18,8 +18,8 @@ struct NumberRange {
     std::optional<NumberBound> min, max;
 };
 
-// Those of a range, without exponents; integers: without fractions too. Digits are bounded as in json_rules.h. Beside an
-// exclusive bound the numbers that a double cannot tell from it are left out.
+// Those of a range, without exponents; integers: without fractions too. Digits are bounded as in json_rules.h. Beside
+// an exclusive bound the numbers that a double cannot tell from it are left out.
 void add_number_range(GrammarBuilder& builder, NodeId from, const NumberRange& range, bool integers, NodeId to);
 
 } // namespace steer::constraint

@@ -1,5 +1,5 @@
-// Regular expressions of JSON Schema ("pattern", ECMA-262) as deterministic automata over characters: no backtracking, and
-// limits on depth, size and work. Known: characters and escapes, ., classes, \d \w \s and their opposites, groups,
+// Regular expressions of JSON Schema ("pattern", ECMA-262) as deterministic automata over characters: no backtracking,
+// and limits on depth, size and work. Known: characters and escapes, ., classes, \d \w \s and their opposites, groups,
 // alternatives, * + ? {n,m} and their lazy forms, ^ and $. Where dialects differ (is a digit or a space beyond
 // ASCII one?) a class holds what all of them agree on, \W and [^\w] no letter beyond ASCII.
 #pragma once
@@ -38,7 +38,7 @@ struct Dfa {
         std::vector<Edge> edges;
         bool accepts = false;
     };
-    std::vector<State> states; // the first is the start; each leads to one that accepts, but for a language without texts
+    std::vector<State> states; // the first is the start; all lead to one that accepts, if there is any
 };
 
 // The texts in which the pattern is found somewhere.

@@ -10,11 +10,11 @@
 namespace steer::constraint {
 namespace {
 
-constexpr size_t kNfaMax = 4000, kDfaMax = 4000, kWorkMax = 10'000'000;
+constexpr size_t kNfaMax = 16'000, kDfaMax = 4000, kWorkMax = 40'000'000;
 
 [[noreturn]] void refuse_size(const std::string& where) {
-    fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}/pattern: too large: more than {} states or too much work to find them",
-         where, kDfaMax);
+    fail(STEER_ERR_UNSUPPORTED,
+         "constraint_text: {}/pattern: too large: more than {} states or too much work to find them", where, kDfaMax);
 }
 
 struct Nfa {
@@ -37,7 +37,9 @@ struct Nfa {
         states.emplace_back();
         return static_cast<uint32_t>(states.size() - 1);
     }
-    void move(uint32_t from, uint32_t to, Condition condition = always) { states[from].moves.push_back({to, condition}); }
+    void move(uint32_t from, uint32_t to, Condition condition = always) {
+        states[from].moves.push_back({to, condition});
+    }
 
     uint32_t build(const Regex& regex, uint32_t from); // where it ends
 };
@@ -234,7 +236,8 @@ Dfa trim(const Dfa& dfa) {
 Dfa compile_pattern(const Regex& regex, const std::string& where) { return trim(Determiniser(regex, where).make()); }
 
 Dfa limit_length(const Dfa& dfa, const Limits& limits, const std::string& where) {
-    const uint32_t counted = limits.max == UINT32_MAX ? limits.min : limits.max; // beyond it nothing changes, or nothing is
+    const uint32_t counted =
+        limits.max == UINT32_MAX ? limits.min : limits.max; // beyond it nothing changes, or nothing is
     Dfa out;
     std::map<std::pair<uint32_t, uint32_t>, uint32_t> numbers; // (state, characters) -> state
     std::vector<std::pair<uint32_t, uint32_t>> order;

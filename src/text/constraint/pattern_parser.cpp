@@ -42,19 +42,11 @@ CodeSet numbers() {
     return all;
 }
 
-std::optional<Class> shorthand(char letter) {
-    switch (letter) {
-    case 'd': return at_least({{'0', '9'}}, numbers());
-    case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, kLastCodePoint}});
-    case 's':
-        return at_least({{'\t', '\r'}, {' ', ' '}},
-                        {{0x1C, 0x1F}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x180E, 0x180E}, {0x2000, 0x200B},
-                         {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}});
-    case 'D': return shorthand('d')->opposite();
-    case 'W': return shorthand('w')->opposite();
-    case 'S': return shorthand('s')->opposite();
-    default: return {};
-    }
+// Beyond those that all dialects have.
+CodeSet spaces() {
+    CodeSet all{{0x1C, 0x1F}, {0x2000, 0x200B}, {0x2028, 0x2029}};
+    for (const uint32_t code : {0x85, 0xA0, 0x1680, 0x180E, 0x202F, 0x205F, 0x3000, 0xFEFF}) all.add(code, code);
+    return all;
 }
 
 class Parser {
@@ -72,8 +64,8 @@ class Parser {
         fail(STEER_ERR_FORMAT, "constraint_text: {}/pattern: {} at byte {} of {}", where_, why, at_, quote(text_, 80));
     }
     [[noreturn]] void unknown(const char* what) const {
-        fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}/pattern: {} at byte {} of {} is not known here", where_, what, at_,
-             quote(text_, 80));
+        fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}/pattern: {} at byte {} of {} is not known here", where_, what,
+             at_, quote(text_, 80));
     }
 
     bool done() const { return at_ == text_.size(); }
@@ -88,6 +80,20 @@ class Parser {
         const uint32_t code = decode_valid_utf8(at);
         at_ = static_cast<size_t>(at - text_.data());
         return code;
+    }
+
+    std::optional<Class> shorthand(char letter) {
+        switch (letter) {
+        case 'd':
+            if (numbers_.empty()) numbers_ = numbers(); // a look at every character: once
+            return at_least({{'0', '9'}}, numbers_);
+        case 'w': return at_least({{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, {{0x80, kLastCodePoint}});
+        case 's': return at_least({{'\t', '\r'}, {' ', ' '}}, spaces());
+        case 'D': return shorthand('d')->opposite();
+        case 'W': return shorthand('w')->opposite();
+        case 'S': return shorthand('s')->opposite();
+        default: return {};
+        }
     }
 
     RegexPtr alternatives(uint32_t depth) {
@@ -257,6 +263,7 @@ class Parser {
     std::string_view text_;
     const std::string& where_;
     size_t at_ = 0;
+    CodeSet numbers_;
 };
 
 } // namespace

@@ -23,16 +23,31 @@ bool has_name(const Grammar& grammar, const Level& object, std::string_view name
            });
 }
 
+void Places::clear() {
+    tops.clear();
+    ended.clear();
+    callers_.clear();
+}
+
+void Places::start(const Level& level, const std::string_view* text) {
+    clear();
+    enter(level, text);
+    callers_.clear();
+}
+
 void Places::enter(const Level& level, const std::string_view* text) {
     const Node& node = grammar_->node(level.node);
     if (level.depth + node.depth_to_end > kDepthMax) return;
-    if (node.edge_begin != node.edge_end) add(level);
-    for (const Call& one : grammar_->calls(node)) call(level, one, text);
+    if (node.edge_begin != node.edge_end) add(level, tops);
+    if (node.call_begin != node.call_end && add(level, callers_))
+        for (const Call& one : grammar_->calls(node)) call(level, one, text);
     if (node.final) leave(level, text);
 }
 
-void Places::add(const Level& level) {
-    if (tops.size() < kPlacesMax && std::find(tops.begin(), tops.end(), level) == tops.end()) tops.push_back(level);
+bool Places::add(const Level& level, std::vector<Level>& to) {
+    if (to.size() >= kPlacesMax || std::find(to.begin(), to.end(), level) != to.end()) return false;
+    to.push_back(level);
+    return true;
 }
 
 void Places::call(const Level& level, const Call& call, const std::string_view* text) {
@@ -69,6 +84,7 @@ void Places::leave(const Level& level, const std::string_view* text) {
 }
 
 void Places::advance(const Places& from, uint8_t byte, const std::string_view* text) {
+    clear();
     for (const Level& level : from.tops)
         for (const ByteEdge& edge : grammar_->edges(grammar_->node(level.node))) {
             if (byte < edge.first || byte > edge.last) continue;
@@ -79,6 +95,7 @@ void Places::advance(const Places& from, uint8_t byte, const std::string_view* t
             next.count += edge.counts;
             enter(next, text);
         }
+    callers_.clear();
 }
 
 } // namespace steer::constraint

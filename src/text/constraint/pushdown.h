@@ -1,5 +1,6 @@
-// What a byte does to the places where a document may stand. A grammar is not always decided at once (two alternatives may
-// begin alike), so there may be several; each has the chain of rules that it is in. Chains are shared and never change.
+// What a byte does to the places where a document may stand. A grammar is not always decided at once (two alternatives
+// may begin alike), so there may be several; each has the chain of rules that it is in. Chains are shared and never
+// change.
 #pragma once
 
 #include "text/constraint/grammar.h"
@@ -30,35 +31,34 @@ struct Level {
     bool operator==(const Level& other) const;
 };
 
-// More alternatives than this at a time are not followed: what is dropped could not be told from what is kept so far, and
-// all that is kept can be finished.
+// More alternatives than this at a time are not followed: what is dropped could not be told from what is kept so far,
+// and all that is kept can be finished.
 constexpr size_t kPlacesMax = 1024;
 
 class Places {
   public:
     explicit Places(const Grammar& grammar) : grammar_(&grammar) {}
 
-    std::vector<Level> tops;      // each at a node that reads a byte
-    std::vector<uint32_t> ended;  // a level with none below has ended: its count then
+    std::vector<Level> tops;     // each at a node that reads a byte
+    std::vector<uint32_t> ended; // a level with none below has ended: its count then
 
-    // Adds where a level stands when all that needs no byte has happened. text: the document so far, which tells whether a
+    // Where a level stands when all that needs no byte has happened. text: the document so far, which tells whether a
     // name was there before. Absent: a part of a document is looked at alone; then a free name may begin or end there,
     // not both.
-    void enter(const Level& level, const std::string_view* text);
-    // To be called on empty places: where `from` is after one more byte, which `text` already has.
+    void start(const Level& level, const std::string_view* text);
+    // Where `from` is after one more byte, which `text` already has.
     void advance(const Places& from, uint8_t byte, const std::string_view* text);
-    void clear() {
-        tops.clear();
-        ended.clear();
-    }
     bool dead() const { return tops.empty() && ended.empty(); }
 
   private:
-    void add(const Level& level);
+    static bool add(const Level& level, std::vector<Level>& to); // false: it is there, or there are too many
+    void clear();
+    void enter(const Level& level, const std::string_view* text);
     void call(const Level& level, const Call& call, const std::string_view* text);
     void leave(const Level& level, const std::string_view* text);
 
     const Grammar* grammar_;
+    std::vector<Level> callers_; // where calls were made since the last byte: once, whatever ways lead there
 };
 
 // The name that a level is in, without its opening quote.

@@ -6,11 +6,12 @@
 //   minLength, maxLength, pattern (pattern.h), format: date time date-time uuid email ipv4
 //   minimum, maximum, exclusiveMinimum, exclusiveMaximum
 // title, description, default, examples and the like say nothing about the text and are passed over. Any other keyword
-// is STEER_ERR_UNSUPPORTED with its pointer; what is malformed, or allows nothing, is STEER_ERR_FORMAT with its pointer.
+// is STEER_ERR_UNSUPPORTED with its pointer; what is malformed, or allows nothing, is STEER_ERR_FORMAT with its
+// pointer.
 //
-// What is written is a part of what a schema allows: properties come in declared order, others behind them and only where
-// additionalProperties says so or no properties are declared; a name comes once; white space and digits are bounded
-// (json_rules.h); nothing is nested deeper than 64.
+// What is written is a part of what a schema allows: properties come in declared order, others behind them and only
+// where additionalProperties says so or no properties are declared; a name comes once; white space and digits are
+// bounded (json_rules.h); nothing is nested deeper than 64.
 #pragma once
 
 #include "text/constraint/grammar.h"

@@ -19,12 +19,26 @@ struct Keyword {
     Kinds kinds; // of values that it says something about
 };
 constexpr Keyword kKeywords[] = {
-    {"type", kAnyKind}, {"nullable", kAnyKind},
-    {"properties", kObject}, {"required", kObject}, {"additionalProperties", kObject}, {"minProperties", kObject},
+    {"type", kAnyKind},
+    {"nullable", kAnyKind},
+    {"properties", kObject},
+    {"required", kObject},
+    {"additionalProperties", kObject},
+    {"minProperties", kObject},
     {"maxProperties", kObject},
-    {"items", kArray}, {"prefixItems", kArray}, {"minItems", kArray}, {"maxItems", kArray}, {"uniqueItems", kArray},
-    {"minLength", kString}, {"maxLength", kString}, {"pattern", kString}, {"format", kString},
-    {"minimum", kNumber}, {"maximum", kNumber}, {"exclusiveMinimum", kNumber}, {"exclusiveMaximum", kNumber},
+    {"items", kArray},
+    {"prefixItems", kArray},
+    {"minItems", kArray},
+    {"maxItems", kArray},
+    {"uniqueItems", kArray},
+    {"minLength", kString},
+    {"maxLength", kString},
+    {"pattern", kString},
+    {"format", kString},
+    {"minimum", kNumber},
+    {"maximum", kNumber},
+    {"exclusiveMinimum", kNumber},
+    {"exclusiveMaximum", kNumber},
 };
 
 const Keyword* find_keyword(std::string_view name) {
@@ -56,7 +70,8 @@ Grammar compile_json_schema(std::string_view text) { return SchemaCompiler(text)
 Grammar SchemaCompiler::compile() {
     const Entry root = any_schema(reader_.root(), kAnyKind);
     if (const std::optional<std::string> where = builder_.finish(root))
-        malformed(where->empty() ? "#" : *where, "no document satisfies this: it allows nothing, or contains itself without end");
+        malformed(where->empty() ? "#" : *where,
+                  "no document satisfies this: it allows nothing, or contains itself without end");
     return builder_.take();
 }
 
@@ -108,9 +123,8 @@ void SchemaCompiler::refuse_unknown_keywords(const SchemaAt& schema, const char*
 }
 
 std::optional<Entry> SchemaCompiler::combination(const SchemaAt& schema, Kinds kinds) {
-    const auto present = std::find_if(std::begin(kCombinations), std::end(kCombinations), [&](const char* key) {
-        return find_field(*schema.json, key) != nullptr;
-    });
+    const auto present = std::find_if(std::begin(kCombinations), std::end(kCombinations),
+                                      [&](const char* key) { return find_field(*schema.json, key) != nullptr; });
     if (present == std::end(kCombinations)) return {};
     const std::string_view key = *present;
     refuse_unknown_keywords(schema, *present);

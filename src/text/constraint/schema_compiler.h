@@ -1,4 +1,5 @@
-// From a schema to rules. Each kind of value has its file: schema_containers.cpp, schema_strings.cpp, schema_values.cpp.
+// From a schema to rules. Each kind of value has its file: schema_containers.cpp, schema_strings.cpp,
+// schema_values.cpp.
 #pragma once
 
 #include "text/constraint/json_rules.h"

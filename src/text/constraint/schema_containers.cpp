@@ -1,7 +1,6 @@
 // Objects and arrays.
 #include "text/constraint/schema_compiler.h"
 
-
 #include <algorithm>
 #include <unordered_set>
 
@@ -66,15 +65,17 @@ std::vector<SchemaCompiler::Member> SchemaCompiler::members(const SchemaAt& sche
         if (closed)
             malformed(pointer_to(schema.where, "required"),
                       "{} is not among the properties, and additionalProperties is false", quote(name));
-        all.push_back({name, more == nullptr ? rules_.value : any_schema(child(schema, "additionalProperties", *more), kAnyKind),
-                       true});
+        all.push_back(
+            {name, more == nullptr ? rules_.value : any_schema(child(schema, "additionalProperties", *more), kAnyKind),
+             true});
     }
     if (all.size() > kMembersMax)
         not_known(pointer_to(schema.where, "properties"), "more than {} properties", kMembersMax);
     return all;
 }
 
-Entry SchemaCompiler::object_of(const SchemaAt& schema, const std::vector<Member>& members, const std::optional<Entry>& more) {
+Entry SchemaCompiler::object_of(const SchemaAt& schema, const std::vector<Member>& members,
+                                const std::optional<Entry>& more) {
     const RuleId rule = builder_.add_rule(RuleKind::container, schema.where);
     const NodeId open = builder_.literal(builder_.start(rule), "{"), close = builder_.add_node(rule);
     builder_.edge(close, '}', add_end(rule));
@@ -86,7 +87,8 @@ Entry SchemaCompiler::object_of(const SchemaAt& schema, const std::vector<Member
     // keys[i]: a name is expected, of the i-th member or one behind it.
     std::vector<NodeId> keys(members.size() + 1);
     for (NodeId& key : keys) key = builder_.add_node(rule);
-    const auto last_required = std::find_if(members.rbegin(), members.rend(), [](const Member& one) { return one.required; });
+    const auto last_required =
+        std::find_if(members.rbegin(), members.rend(), [](const Member& one) { return one.required; });
     const auto optional_from = static_cast<size_t>(members.rend() - last_required);
     const auto go_on = [&](NodeId from, size_t next) { // with a member, or the end
         add_gap(builder_, rules_, builder_.literal(from, ","), keys[next]);
@@ -121,7 +123,8 @@ Entry SchemaCompiler::map_of(const SchemaAt& schema, const Entry& value, const L
     if (size.min == 0) add_gap(builder_, rules_, open, close);
     if (size.max > 0) add_gap(builder_, rules_, open, key);
     for (uint32_t count = 1;; count++) {
-        const NodeId name_end = builder_.add_node(rule), before_value = builder_.add_node(rule), after = builder_.add_node(rule);
+        const NodeId name_end = builder_.add_node(rule), before_value = builder_.add_node(rule),
+                     after = builder_.add_node(rule);
         builder_.call(key, rules_.name, name_end);
         add_gap(builder_, rules_, builder_.literal(name_end, ":"), before_value);
         builder_.call(before_value, value, after);
@@ -149,8 +152,10 @@ Entry SchemaCompiler::array(const SchemaAt& schema) {
         items.push_back(any_schema(child(child(schema, "prefixItems", *first), i), kAnyKind));
     // Behind declared items there are others only where "items" says so.
     std::optional<Entry> more;
-    if (rest != nullptr) more = any_schema(child(schema, "items", *rest), kAnyKind);
-    else if (first == nullptr) more = rules_.value;
+    if (rest != nullptr)
+        more = any_schema(child(schema, "items", *rest), kAnyKind);
+    else if (first == nullptr)
+        more = rules_.value;
     const Limits size = find_limits(schema, "minItems", "maxItems");
     if (items.empty() && more == rules_.value && size == Limits{}) return rules_.array;
     if (!more && size.min > items.size())

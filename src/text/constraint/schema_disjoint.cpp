@@ -61,7 +61,8 @@ class Comparison {
         std::vector<const Json*> in_a, in_b;
         if (find_values(a, in_a) && find_values(b, in_b) && !find_flag(a, "nullable") && !find_flag(b, "nullable"))
             return std::none_of(in_a.begin(), in_a.end(), [&](const Json* value) {
-                return std::any_of(in_b.begin(), in_b.end(), [&](const Json* same) { return may_be_equal(*value, *same); });
+                return std::any_of(in_b.begin(), in_b.end(),
+                                   [&](const Json* same) { return may_be_equal(*value, *same); });
             });
         return both == kObject && (properties_exclude(a, b, depth) || properties_exclude(b, a, depth));
     }
@@ -71,9 +72,12 @@ class Comparison {
     SchemaAt follow(SchemaAt schema) const {
         for (int i = 0; i < kDepth && schema.json->is_object() && !find_flag(schema, "nullable"); i++) {
             const Json* const all = find_field(*schema.json, "allOf");
-            if (find_field(*schema.json, "$ref") != nullptr) schema = reader_.resolve(schema);
-            else if (all != nullptr && all->is_array() && all->size() == 1) schema = {&(*all)[0], schema.where};
-            else break;
+            if (find_field(*schema.json, "$ref") != nullptr)
+                schema = reader_.resolve(schema);
+            else if (all != nullptr && all->is_array() && all->size() == 1)
+                schema = {&(*all)[0], schema.where};
+            else
+                break;
         }
         return schema;
     }

@@ -16,7 +16,8 @@ std::string unescape_pointer(std::string_view token, const std::string& where) {
         if (token[i] == '%' && i + 2 < token.size()) {
             uint8_t byte = 0;
             const char* const digits = token.data() + i + 1;
-            if (std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2) malformed(where, "an escape that is none");
+            if (std::from_chars(digits, digits + 2, byte, 16).ptr != digits + 2)
+                malformed(where, "an escape that is none");
             out += static_cast<char>(byte);
             i += 2;
         } else {
@@ -44,9 +45,12 @@ const Json* step_into(const Json& json, const std::string& token) {
 std::string pointer_to(const std::string& where, std::string_view key) {
     std::string out = where + '/';
     for (const char byte : key) {
-        if (byte == '~') out += "~0";
-        else if (byte == '/') out += "~1";
-        else out += byte;
+        if (byte == '~')
+            out += "~0";
+        else if (byte == '/')
+            out += "~1";
+        else
+            out += byte;
     }
     return out;
 }
@@ -58,7 +62,8 @@ SchemaAt SchemaReader::resolve(const SchemaAt& schema) const {
     const Json* const reference = find_field(*schema.json, "$ref");
     if (!reference->is_string()) malformed(where, "must be a string");
     const std::string& text = reference->get_ref<const std::string&>();
-    if (!text.starts_with('#')) not_known(where, "a reference to another document: only #/... within this one is followed");
+    if (!text.starts_with('#'))
+        not_known(where, "a reference to another document: only #/... within this one is followed");
     if (text.size() > 1 && text[1] != '/') not_known(where, "a reference by anchor: only #/... is followed");
     SchemaAt at = root();
     for (size_t begin = std::min<size_t>(2, text.size()); text.size() > 1 && begin <= text.size();) {
@@ -72,14 +77,18 @@ SchemaAt SchemaReader::resolve(const SchemaAt& schema) const {
     return at;
 }
 
-SchemaAt child(const SchemaAt& of, std::string_view key, const Json& value) { return {&value, pointer_to(of.where, key)}; }
+SchemaAt child(const SchemaAt& of, std::string_view key, const Json& value) {
+    return {&value, pointer_to(of.where, key)};
+}
 
-SchemaAt child(const SchemaAt& of, size_t index) { return {&(*of.json)[index], of.where + '/' + std::to_string(index)}; }
+SchemaAt child(const SchemaAt& of, size_t index) {
+    return {&(*of.json)[index], of.where + '/' + std::to_string(index)};
+}
 
 bool says_nothing(std::string_view keyword) {
     static constexpr std::array<std::string_view, 13> known{
-        "title",    "description", "default",  "examples", "example", "deprecated",    "readOnly",
-        "writeOnly", "$comment",   "$schema",  "$defs",    "definitions", "discriminator"};
+        "title",     "description", "default", "examples", "example",     "deprecated",   "readOnly",
+        "writeOnly", "$comment",    "$schema", "$defs",    "definitions", "discriminator"};
     return keyword.starts_with("x-") || std::find(known.begin(), known.end(), keyword) != known.end();
 }
 
@@ -102,7 +111,8 @@ std::optional<uint32_t> find_count(const SchemaAt& schema, std::string_view key)
     if (found == nullptr) return {};
     constexpr double most = 1e9; // more is as good as no limit
     const double number = found->is_number() ? found->get<double>() : -1.0;
-    if (number < 0.0 || number != std::floor(number)) malformed(pointer_to(schema.where, key), "must be a whole number");
+    if (number < 0.0 || number != std::floor(number))
+        malformed(pointer_to(schema.where, key), "must be a whole number");
     return static_cast<uint32_t>(std::min(number, most));
 }
 
@@ -126,7 +136,8 @@ Kinds kind_of(const Json& value) {
     case Json::value_t::array: return kArray;
     case Json::value_t::object: return kObject;
     case Json::value_t::null: return kNull;
-    case Json::value_t::number_float: return value.get<double>() == std::floor(value.get<double>()) ? kInteger : kFraction;
+    case Json::value_t::number_float:
+        return value.get<double>() == std::floor(value.get<double>()) ? kInteger : kFraction;
     default: return kInteger;
     }
 }

@@ -23,11 +23,13 @@ std::string pointer_to(const std::string& where, std::string_view key);
 // malformed(where, "is {}, must be ...", value): the schema is broken there.
 template<class... Args>
 [[noreturn]] void malformed(const std::string& where, fmt::format_string<Args...> what, Args&&... args) {
-    fail(STEER_ERR_FORMAT, "constraint_text: {}: {}", quote(where, 120), fmt::format(what, std::forward<Args>(args)...));
+    fail(STEER_ERR_FORMAT, "constraint_text: {}: {}", quote(where, 120),
+         fmt::format(what, std::forward<Args>(args)...));
 }
 template<class... Args>
 [[noreturn]] void not_known(const std::string& where, fmt::format_string<Args...> why, Args&&... args) {
-    fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}: {}", quote(where, 120), fmt::format(why, std::forward<Args>(args)...));
+    fail(STEER_ERR_UNSUPPORTED, "constraint_text: {}: {}", quote(where, 120),
+         fmt::format(why, std::forward<Args>(args)...));
 }
 
 class SchemaReader {
@@ -56,15 +58,22 @@ bool find_flag(const SchemaAt& schema, std::string_view key); // absent: false
 // The kinds of values that JSON has, as a set.
 using Kinds = uint32_t;
 enum Kind : Kinds {
-    kNull = 1, kBoolean = 2, kInteger = 4, kFraction = 8, kString = 16, kArray = 32, kObject = 64,
-    kNumber = kInteger | kFraction, kAnyKind = 127
+    kNull = 1,
+    kBoolean = 2,
+    kInteger = 4,
+    kFraction = 8,
+    kString = 16,
+    kArray = 32,
+    kObject = 64,
+    kNumber = kInteger | kFraction,
+    kAnyKind = 127
 };
 
 Kinds kind_of(const Json& value);
 Kinds kinds_of_type(const SchemaAt& schema); // its "type"; all where absent
 
-// No value can fit both of two schemas, as far as that can be seen from their kinds, values, and the properties that both
-// require. False: unknown.
+// No value can fit both of two schemas, as far as that can be seen from their kinds, values, and the properties that
+// both require. False: unknown.
 bool exclude_each_other(const SchemaReader& reader, const SchemaAt& a, const SchemaAt& b);
 
 } // namespace steer::constraint

@@ -14,11 +14,10 @@ struct Format {
     std::string_view name, pattern;
 };
 
-#define STEER_DATE                                                                                                          \
-    "(?:[1-9]\\d{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|"                   \
+#define STEER_DATE                                                                                                     \
+    "(?:[1-9]\\d{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|"               \
     "02-(?:0[1-9]|1\\d|2[0-8]))|(?:[1-9]\\d(?:0[48]|[2468][048]|[13579][26])|(?:[2468][048]|[13579][26])00)-02-29)"
-#define STEER_TIME                                                                                                          \
-    "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
+#define STEER_TIME "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,6})?(?:Z|[+-](?:[01]\\d|2[0-3]):[0-5]\\d)"
 #define STEER_BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 #define STEER_WORD "[A-Za-z0-9]{1,32}"
 
@@ -27,7 +26,8 @@ constexpr std::array<Format, 6> kFormats{{
     {"time", "^" STEER_TIME "$"},
     {"date-time", "^" STEER_DATE "T" STEER_TIME "$"},
     {"uuid", "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"},
-    {"email", "^" STEER_WORD "(?:[._+-]" STEER_WORD "){0,7}@(?:" STEER_WORD "(?:-" STEER_WORD "){0,3}\\.){1,4}[A-Za-z]{2,16}$"},
+    {"email",
+     "^" STEER_WORD "(?:[._+-]" STEER_WORD "){0,7}@(?:" STEER_WORD "(?:-" STEER_WORD "){0,3}\\.){1,4}[A-Za-z]{2,16}$"},
     {"ipv4", "^" STEER_BYTE "(?:\\." STEER_BYTE "){3}$"},
 }};
 
@@ -57,26 +57,30 @@ struct Repetition { // ^[class]{min,max}$
     Limits times;
 };
 
-// Its characters are counted, not told apart by place: one automaton and its masks for all places. Only where one of them is
-// a single byte, which is what a character still needed is taken to cost.
+// Its characters are counted, not told apart by place: one automaton and its masks for all places. Only where one of
+// them is a single byte, which is what a character still needed is taken to cost.
 std::optional<Repetition> find_repetition(const Regex& regex) {
     if (regex.kind != Regex::sequence || regex.parts.size() != 3) return {};
     const Regex& middle = *regex.parts[1];
-    if (regex.parts[0]->kind != Regex::begin || regex.parts[2]->kind != Regex::end || middle.kind != Regex::repeat) return {};
+    if (regex.parts[0]->kind != Regex::begin || regex.parts[2]->kind != Regex::end || middle.kind != Regex::repeat)
+        return {};
     const Regex& one = *middle.parts[0];
     if (one.kind != Regex::characters) return {};
     for (uint32_t code = ' '; code <= '~'; code++)
-        if (code != '"' && code != '\\' && one.set.contains(code)) return Repetition{&one.set, {middle.min, middle.max}};
+        if (code != '"' && code != '\\' && one.set.contains(code))
+            return Repetition{&one.set, {middle.min, middle.max}};
     return {};
 }
 
-Entry add_repetition(GrammarBuilder& builder, const CodeSet& characters, const Limits& times, const std::string& where) {
+Entry add_repetition(GrammarBuilder& builder, const CodeSet& characters, const Limits& times,
+                     const std::string& where) {
     const RuleId rule = builder.add_rule(RuleKind::plain, where);
     const NodeId body = builder.add_node(rule), end = builder.add_node(rule);
     builder.set_final(end);
     builder.edge(builder.start(rule), '"', body);
     builder.edge(body, '"', '"', end, false, true);
-    for (const CodeRange& range : characters.ranges()) add_characters(builder, body, range.first, range.last, body, true);
+    for (const CodeRange& range : characters.ranges())
+        add_characters(builder, body, range.first, range.last, body, true);
     return {rule, times};
 }
 

@@ -14,7 +14,8 @@ Entry SchemaCompiler::values(const SchemaAt& schema, Kinds kinds) {
     std::vector<const Json*> given;
     const Json* const list = find_array(schema, "enum", false);
     const Json* const constant = find_field(*schema.json, "const");
-    if (constant != nullptr) given.push_back(constant);
+    if (constant != nullptr)
+        given.push_back(constant);
     else
         for (const Json& one : *list) given.push_back(&one);
 
@@ -22,11 +23,14 @@ Entry SchemaCompiler::values(const SchemaAt& schema, Kinds kinds) {
     std::vector<Entry> entries;
     for (const Json* one : given) {
         if ((kind_of(*one) & kinds) == 0) continue; // not of the type
-        if (is_container(*one)) entries.push_back(value(*one));
-        else texts.push_back(one->is_string() ? spell_string(one->get_ref<const std::string&>()) : one->dump());
+        if (is_container(*one))
+            entries.push_back(value(*one));
+        else
+            texts.push_back(one->is_string() ? spell_string(one->get_ref<const std::string&>()) : one->dump());
     }
     if (texts.empty() && entries.empty())
-        malformed(pointer_to(schema.where, constant != nullptr ? "const" : "enum"), "no value of it has the type asked for");
+        malformed(pointer_to(schema.where, constant != nullptr ? "const" : "enum"),
+                  "no value of it has the type asked for");
     if (!texts.empty()) {
         const RuleId rule = builder_.add_rule(RuleKind::plain, schema.where);
         builder_.literals(builder_.start(rule), texts, add_end(rule));

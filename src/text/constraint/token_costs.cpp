@@ -50,7 +50,8 @@ uint32_t TokenCosts::of_level(const Level& level) const {
 
 uint32_t TokenCosts::below(const Level& level) const {
     uint32_t sum = 0;
-    for (const Level* at = level.below.get(); at != nullptr; at = at->below.get()) sum = add_costs(sum, costs_[at->node]);
+    for (const Level* at = level.below.get(); at != nullptr; at = at->below.get())
+        sum = add_costs(sum, costs_[at->node]);
     return sum;
 }
 

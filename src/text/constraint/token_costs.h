@@ -1,6 +1,6 @@
 // How many tokens it takes to finish a document: for each node of a grammar a number that is surely enough, found by
-// spelling the node's shortest way with the vocabulary. No token reaches over the border of a rule in it; therefore one of
-// the tokens that may come next always leads to a place that takes one token less.
+// spelling the node's shortest way with the vocabulary. No token reaches over the border of a rule in it; therefore one
+// of the tokens that may come next always leads to a place that takes one token less.
 #pragma once
 
 #include "text/constraint/grammar.h"

@@ -29,7 +29,8 @@ class Vocabulary {
     uint32_t node_count() const { return static_cast<uint32_t>(nodes_.size()) - 1; }
     const Node& node(uint32_t at) const { return nodes_[at]; }
     std::span<const uint32_t> tokens(uint32_t node) const { // those that end at a node: mostly one or none
-        return std::span(tokens_).subspan(nodes_[node].token_begin, nodes_[node + 1].token_begin - nodes_[node].token_begin);
+        return std::span(tokens_).subspan(nodes_[node].token_begin,
+                                          nodes_[node + 1].token_begin - nodes_[node].token_begin);
     }
     uint32_t child(uint32_t node, uint8_t byte) const; // kNowhere: no token goes on so
     uint32_t find(uint32_t node, std::string_view bytes) const;

@@ -1,6 +1,6 @@
-// Which tokens can follow from a place in a rule, whatever lies below it: the part of a mask that depends on no context,
-// worked out once and kept. Where a token reaches over the rule's end the walk says from which nodes of the vocabulary the
-// rule below has to go on; it is then walked from there in the same way.
+// Which tokens can follow from a place in a rule, whatever lies below it: the part of a mask that depends on no
+// context, worked out once and kept. Where a token reaches over the rule's end the walk says from which nodes of the
+// vocabulary the rule below has to go on; it is then walked from there in the same way.
 #pragma once
 
 #include "text/constraint/local_machine.h"
@@ -46,7 +46,7 @@ class TokenSet { // as a list while that is shorter
     Bits bits_;
 };
 
-struct Bounds { // what a level's context leaves to it
+struct Bounds {     // what a level's context leaves to it
     uint32_t room;  // more that it may count
     uint32_t need;  // more that it must count
     int64_t tokens; // to its end, at most
@@ -88,7 +88,7 @@ class Walk {
 class Walks {
   public:
     Walks(const Grammar& grammar, const Vocabulary& vocabulary)
-        : grammar_(&grammar), vocabulary_(&vocabulary), costs_(grammar, vocabulary), machine_(grammar, costs_) {}
+        : vocabulary_(&vocabulary), costs_(grammar, vocabulary), machine_(grammar, costs_) {}
     Walks(const Walks&) = delete;
     Walks& operator=(const Walks&) = delete;
 
@@ -100,7 +100,6 @@ class Walks {
   private:
     static constexpr size_t kBytesMax = size_t{64} << 20;
 
-    const Grammar* grammar_;
     const Vocabulary* vocabulary_;
     TokenCosts costs_;
     LocalMachine machine_;
