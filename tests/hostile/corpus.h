@@ -80,6 +80,7 @@ Reader torch_vector_reader();
 Reader saved_state_reader();
 Reader template_reader();
 Reader chat_reader();
+Reader schema_reader();
 Reader text_reader();     // nothing is refused
 Reader api_reader();      // calls of the C door, of which every one may be refused
 
