@@ -99,20 +99,21 @@ std::vector<Bad> bad() {
     add("a reference to nowhere", R"({"$ref":"#/$defs/a/b"})", kFormat, "#/$ref");
     add("a reference to a file", R"({"$ref":"file:///etc/passwd"})", kUnsupported, "#/$ref");
     add("a reference to the net", R"({"$ref":"https://example.org/schema"})", kUnsupported, "#/$ref");
-    add("a reference to itself", R"({"$ref":"#"})", kFormat, "back to itself");
+    add("a reference to itself", R"({"$ref":"#"})", kFormat, "contains itself without end");
     add("references in a circle", R"({"$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}},"$ref":"#/$defs/a"})", kFormat,
-        "back to itself");
+        "contains itself without end");
     add("properties a list", R"({"properties":[]})", kFormat, "#/properties");
     add("required a text", R"({"required":"a"})", kFormat, "#/required");
     add("a negative length", R"({"type":"string","minLength":-1})", kFormat, "#/minLength");
-    add("a length of 2^64-1", R"({"type":"string","minLength":18446744073709551615})", kUnsupported, "#/minLength");
+    add("two lengths of 2^64-1", R"({"type":"array","prefixItems":[{"minLength":18446744073709551615,"type":"string"},)"
+                                 R"({"minLength":18446744073709551615,"type":"string"}],"minItems":2})", kFormat, "no document");
     add("least above most", R"({"type":"array","minItems":3,"maxItems":2})", kFormat, "#");
-    add("a billion items", R"({"type":"array","minItems":1000000000})", kUnsupported, "#/minItems");
+    add("a billion items", R"({"type":"array","minItems":1000000000})", kUnsupported, "too large");
     add("a number between none", R"({"type":"integer","minimum":0.2,"maximum":0.8})", kFormat, "#");
     add("a bound of 1e300", R"({"type":"integer","minimum":1e300})", kUnsupported, "#/minimum");
     add("an empty choice", R"({"enum":[]})", kFormat, "#/enum");
     add("alternatives of none", R"({"anyOf":[]})", kFormat, "#/anyOf");
-    add("30,000 properties", many + "}}", kUnsupported, "too large");
+    add("30,000 properties", many + "}}", kUnsupported, "512 properties");
     add("a pattern that is a number", R"({"type":"string","pattern":7})", kFormat, "#/pattern");
     add("a bracket that is not closed", pattern("(a"), kFormat, "pattern");
     add("a class that is not closed", pattern("[a"), kFormat, "pattern");
