@@ -63,7 +63,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
         return add(value);
     }
     bool string(string_t& value) override {
-        use(sizeof value + kBlock + heap_size(value));
+        use(heap_size(value));
         return add(std::move(value));
     }
     bool binary(binary_t&) override { return false; }
@@ -120,7 +120,6 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     template<class Value>
     Json* place(Value&& value) {
         if (++count_ > limits_.values) refuse(fmt::format("more than {} values", limits_.values));
-        use(sizeof(Json)); // when a value ends, all that is in it is moved into one list first
         if (open_.empty()) return &(root_ = std::forward<Value>(value));
         Json& parent = *open_.back();
         if (parent.is_array()) {
@@ -141,7 +140,6 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
     bool enter(Json container) {
         if (open_.size() >= limits_.depth) refuse(fmt::format("nested deeper than {} levels", limits_.depth));
-        use(sizeof(Json::array_t) + kBlock);
         open_.push_back(place(std::move(container)));
         return true;
     }

@@ -231,14 +231,15 @@ class Script {
     void save_and_load() {
         Conversation& from = conversation();
         Conversation& to = conversation();
-        char bytes[56 + 5 * kApiContext + 32];
+        const uint32_t flags = choose_.once_in(8) ? static_cast<uint32_t>(choose_.number()) : choose_.byte() % 2;
         size_t size = 0;
-        const bool cache = choose_.once_in(3);
-        if (!ASK(steer_session_state_save(from.handle, cache ? STEER_STATE_CACHE : 0, bytes, sizeof bytes, &size, &err))) return;
+        if (!ASK(steer_session_state_save(from.handle, flags, nullptr, 0, &size, &err))) return;
+        std::vector<char> bytes(size);
+        promise(ASK(steer_session_state_save(from.handle, flags, bytes.data(), size, &size, &err)), "saved once, and not again");
         if (choose_.once_in(4)) bytes[choose_.byte() % size] ^= static_cast<char>(1 + choose_.byte() % 255);
         else if (choose_.once_in(8)) size -= choose_.size() % size;
         const bool same = to.handle == from.handle;
-        if (!ASK(steer_session_state_load(to.handle, bytes, size, &err))) return;
+        if (!ASK(steer_session_state_load(to.handle, bytes.data(), size, &err))) return;
         if (!same) to.tokens = from.tokens;
     }
 
@@ -340,7 +341,7 @@ class Script {
     void free_vector() { steer_vector_free(vector()); } // its handle stays, stale
 
     void residency() {
-        const int32_t to = choose_.once_in(4) ? choose_.number() : choose_.once_in(3) ? STEER_RESIDENCY_NONE : STEER_RESIDENCY_DEVICE;
+        const int32_t to = choose_.once_in(4) ? choose_.number() : static_cast<int32_t>(choose_.below(3));
         ASK(steer_model_set_residency(model(), to, nullptr, nullptr, &err));
     }
 

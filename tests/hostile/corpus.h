@@ -74,11 +74,13 @@ Reader model_config_reader();
 Reader generation_config_reader();
 Reader shard_index_reader();
 Reader tokenizer_config_reader();
+Reader manifest_reader();
 Reader native_vector_reader();
 Reader torch_vector_reader();
 Reader saved_state_reader();
 Reader template_reader();
 Reader chat_reader();
+Reader schema_reader();
 Reader text_reader();     // nothing is refused
 Reader api_reader();      // calls of the C door, of which every one may be refused
 

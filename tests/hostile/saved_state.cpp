@@ -14,22 +14,19 @@ namespace hostile {
 namespace {
 
 constexpr steer_status kFormat = STEER_ERR_FORMAT;
-constexpr size_t kHead = 64, kSum = 32; // of version 2, without a cache: see src/run/session_state.cpp
+constexpr size_t kHead = 64, kSum = 32; // of version 2: see src/run/session_state.cpp
 constexpr int32_t kContext = 64;
 
 void call(steer_status status, const steer_error& error) {
     if (status != STEER_OK) throw Error(error.status, error.message);
 }
 
-// One model of no weights, and a session that already holds a few tokens.
+// One small model; its cache blocks are 2 KiB.
 class Host {
   public:
     Host() {
-        steer_model_options options;
-        steer_model_options_init(&options, sizeof options);
-        options.residency = STEER_RESIDENCY_NONE;
         steer_error error;
-        call(steer_model_load(folder_.path().c_str(), &options, &model_, &error), error);
+        call(steer_model_load(folder_.path().c_str(), nullptr, &model_, &error), error);
     }
     ~Host() { steer_model_free(model_); }
 
@@ -44,7 +41,11 @@ class Host {
     }
 
   private:
-    tiny::Folder folder_;
+    tiny::Folder folder_{[] {
+        tiny::Options options;
+        options.layers = 1, options.hidden = 4;
+        return options;
+    }()};
     steer_model* model_ = nullptr;
 };
 
@@ -71,13 +72,19 @@ struct Session {
         ids.resize(count);
         return ids;
     }
-    std::string save() const {
+    std::string save(uint32_t flags) const {
         size_t size = 0;
         steer_error error;
-        call(steer_session_state_save(handle, 0, nullptr, 0, &size, &error), error);
+        call(steer_session_state_save(handle, flags, nullptr, 0, &size, &error), error);
         std::string bytes(size, '\0');
-        call(steer_session_state_save(handle, 0, bytes.data(), size, &size, &error), error);
+        call(steer_session_state_save(handle, flags, bytes.data(), size, &size, &error), error);
         return bytes;
+    }
+    void step() { // what came into the cache may be no numbers
+        steer_step out;
+        steer_error error;
+        const steer_status status = steer_session_step(handle, &out, sizeof out, &error);
+        promise(status == STEER_OK || status == STEER_ERR_NUMERIC || status == STEER_ERR_STATE, error.message);
     }
     void load(std::string_view bytes) {
         steer_error error;
@@ -102,17 +109,32 @@ void read(std::string_view bytes) {
 void check(std::string_view bytes) {
     Session first, second;
     first.load(bytes);
-    const std::string saved = first.save();
-    promise(saved == bytes, "a state loaded and saved is another one");
+    const bool with_cache = (bytes[12] & STEER_STATE_CACHE) != 0;
+    const std::string saved = first.save(STEER_STATE_CACHE);
+    if (!with_cache) promise(saved == bytes, "a state loaded and saved is another one");
     second.load(saved);
+    promise(second.save(STEER_STATE_CACHE) == saved, "a state saved, loaded and saved is another one");
     promise(second.tokens() == first.tokens(), "tokens changed by saving them");
     promise(first.tokens().size() <= kContext, "more tokens than the context");
+    steer_session_info info;
+    steer_error error;
+    call(steer_session_get_info(first.handle, &info, sizeof info, &error), error);
+    promise(info.computed_count <= info.token_count && (with_cache || info.computed_count == 0), "computed more than there is");
+    first.step();
 }
 
 std::string good() {
     Session session;
     session.set_tokens({5, 6, 7, 260}, {0, 0, 1, 1});
-    return session.save();
+    return session.save(0);
+}
+
+std::string good_with_cache() {
+    Session session;
+    session.set_tokens({5, 6, 7}, {0, 0, 1});
+    session.step();
+    session.step();
+    return session.save(STEER_STATE_CACHE);
 }
 
 void seal(std::string& bytes) { // the sum over all before it
@@ -122,11 +144,18 @@ void seal(std::string& bytes) { // the sum over all before it
 }
 
 void repair(std::string& bytes) {
-    const std::string model = good();
+    static const std::string model = good(), cached = good_with_cache();
     if (bytes.size() < kHead + kSum) bytes.resize(kHead + kSum, '\0');
-    bytes.replace(0, 48, model, 0, 48); // magic, version, flags, fingerprint
-    bytes.resize(kHead + kSum + (bytes.size() - kHead - kSum) / 5 * 5);
-    bytes.replace(48, 4, u32((bytes.size() - kHead - kSum) / 5));
+    bytes.replace(0, 12, model, 0, 12);   // magic, version
+    bytes.replace(16, 32, model, 16, 32); // the model's fingerprint
+    if (bytes.size() > kHead + kSum + 2048) {
+        bytes.replace(60, 4, cached, 60, 4); // the length of the backend's words
+    } else {
+        bytes.resize(kHead + kSum + (bytes.size() - kHead - kSum) / 5 * 5);
+        bytes.replace(48, 4, u32((bytes.size() - kHead - kSum) / 5));
+        bytes.replace(12, 4, u32(0));
+        bytes.replace(56, 8, u64(0));
+    }
     seal(bytes);
 }
 
@@ -137,6 +166,12 @@ std::vector<Bad> bad() {
         seal(bytes);
         return bytes;
     };
+    const auto resealed = [](std::string bytes) {
+        seal(bytes);
+        return bytes;
+    };
+    const std::string cached = good_with_cache();
+    const auto cache = [&](size_t at, const std::string& what) { return resealed(put(cached, at, what)); };
     std::string longer = state.substr(0, kHead), many = state.substr(0, 48) + u32(65) + u32(65) + u32(0) + u32(0);
     for (int i = 0; i < 65; ++i) many += u32(7);
     many += std::string(65 + kSum, '\0');
@@ -169,6 +204,13 @@ std::vector<Bad> bad() {
         {"computed, and no cache", sealed(56, u32(2)), kFormat, "says that it has none"},
         {"more computed than tokens", sealed(56, u32(4)), kFormat, "more is computed"},
         {"a format of 2^32-1 bytes", sealed(60, u32(0xffffffff)), kFormat, "says that it has none"},
+        {"a cache and none said", cache(12, u32(0)), kFormat, "it has a cache and says that it has none"},
+        {"all tokens computed", cache(56, u32(5)), kFormat, "more is computed than"},
+        {"2^32-1 computed", cache(56, u32(0xffffffff)), kFormat, "more is computed than"},
+        {"words of 2^32-1 bytes", cache(60, u32(0xffffffff)), kFormat, "its size"},
+        {"a cache of another backend", cache(kHead + 4 * 5, "x"), STEER_ERR_MISMATCH, "its cache is"},
+        {"half a block", resealed(cached.substr(0, cached.size() - 1024)), STEER_ERR_MISMATCH, "its cache is"},
+        {"a block too many", resealed(cached + std::string(2048, '\0')), STEER_ERR_MISMATCH, "its cache is"},
         {"65 tokens for a context of 64", many, STEER_ERR_CONTEXT_FULL, "65 tokens, the context of this session is 64"},
     };
 }
@@ -176,13 +218,14 @@ std::vector<Bad> bad() {
 std::vector<Seed> seeds() {
     Session empty;
     const std::string one = good();
-    return {{"four tokens", one, {{8, 4}, {12, 4}, {48, 4}, {52, 4}, {56, 4}, {60, 4}, {64, 4}, {68, 4}}}, {"none", empty.save(), {}}};
+    return {{"four tokens", one, {{8, 4}, {12, 4}, {48, 4}, {52, 4}, {56, 4}, {60, 4}, {64, 4}, {68, 4}}}, {"none", empty.save(0), {}},
+            {"with a cache", good_with_cache(), {{12, 4}, {48, 4}, {52, 4}, {56, 4}, {60, 4}, {kHead + 4 * 5, 4}}, kHead + 64}};
 }
 
 } // namespace
 
 Reader saved_state_reader() {
-    Reader reader{"saved_state", read, check, bad, 20, seeds,
+    Reader reader{"saved_state", read, check, bad, 28, seeds,
             {kFormat, STEER_ERR_UNSUPPORTED, STEER_ERR_MISMATCH, STEER_ERR_CONTEXT_FULL}, "saved state: "};
     reader.repair = repair;
     return reader;
