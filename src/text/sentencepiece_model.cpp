@@ -1,0 +1,183 @@
+#include "text/sentencepiece_model.h"
+
+#include "files/error.h"
+#include "files/protobuf.h"
+#include "files/quote.h"
+#include "text/added_tokens.h"
+#include "text/chars_map.h"
+#include "files/utf8.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace steer {
+namespace {
+
+constexpr size_t piece_count_max = size_t{1} << 21; // the largest known vocabularies have about 900,000
+constexpr size_t nested_max = 64; // user-defined pieces that begin like one another: the library has room for no more
+
+// Field numbers of sentencepiece_model.proto.
+enum ModelField : uint32_t { ModelPieces = 1, ModelTrainer = 2, ModelNormalizer = 3, ModelDenormalizer = 5 };
+enum PieceField : uint32_t { PieceText = 1, PieceScore = 2, PieceType = 3 };
+enum TrainerField : uint32_t { TrainerModelType = 3, TrainerSpaceIsSuffix = 24, TrainerByteFallback = 35 };
+enum NormalizerField : uint32_t { CharsMap = 2, AddDummyPrefix = 3, RemoveExtraWhitespaces = 4, EscapeWhitespaces = 5 };
+
+class Reader {
+  public:
+    explicit Reader(const std::string& name) : name_(name), as_model_(name + " (read as a sentencepiece model)") {}
+
+    SentencePieceModel read(std::string_view file) {
+        ProtobufReader reader(file, as_model_);
+        for (ProtobufField field; reader.next(field);) {
+            switch (field.number) {
+            case ModelPieces: read_piece(message(field)); break;
+            case ModelTrainer: read_trainer(message(field)); break;
+            case ModelNormalizer: read_normalizer(message(field)); break;
+            case ModelDenormalizer: check_denormalizer(message(field)); break;
+            default: break; // samples for a self-test, extensions
+            }
+        }
+        if (model_.pieces.empty()) fail(STEER_ERR_FORMAT, "{}: it has no pieces", as_model_);
+        if (!model_.chars_map.empty()) check_chars_map(model_.chars_map, name_);
+        check_unknown();
+        check_user_defined();
+        return std::move(model_);
+    }
+
+  private:
+    void expect(const ProtobufField& field, ProtobufField::Kind kind) const {
+        if (field.kind != kind)
+            fail(STEER_ERR_FORMAT, "{}: field {} is of kind {}, not {}", as_model_, field.number, +field.kind, +kind);
+    }
+    std::string_view message(const ProtobufField& field) const { return expect(field, ProtobufField::Bytes), field.bytes; }
+    bool boolean(const ProtobufField& field) const { return expect(field, ProtobufField::Varint), field.value != 0; }
+
+    void read_piece(std::string_view bytes) {
+        const size_t id = model_.pieces.size();
+        if (id == piece_count_max) fail(STEER_ERR_FORMAT, "{}: more than {} pieces", as_model_, piece_count_max);
+        SentencePiece piece;
+        ProtobufReader reader(bytes, as_model_);
+        for (ProtobufField field; reader.next(field);) {
+            if (field.number == PieceText) piece.text = message(field);
+            if (field.number == PieceScore) expect(field, ProtobufField::Fixed32), piece.score = field.as_float();
+            if (field.number != PieceType) continue;
+            expect(field, ProtobufField::Varint);
+            if (field.value < SentencePiece::Normal || field.value > SentencePiece::Byte)
+                fail(STEER_ERR_FORMAT, "{}: piece {} is of type {}", as_model_, id, field.value);
+            piece.type = static_cast<SentencePiece::Type>(field.value);
+        }
+        check_piece(piece, id);
+        model_.pieces.push_back(piece);
+    }
+
+    void check_piece(const SentencePiece& piece, size_t id) const {
+        const std::string_view text = piece.text;
+        if (text.empty() || text.size() > AddedTokens::content_max)
+            fail(STEER_ERR_FORMAT, "{}: piece {} has {} bytes, allowed are 1 to {}", as_model_, id, text.size(),
+                 AddedTokens::content_max);
+        // The library hands texts on as C strings.
+        if (text.find('\0') != text.npos || !is_valid_utf8(text))
+            fail(STEER_ERR_FORMAT, "{}: piece {} is no UTF-8, or holds a zero byte", as_model_, id);
+        if (!std::isfinite(piece.score)) fail(STEER_ERR_FORMAT, "{}: the score of piece {} is not finite", as_model_, id);
+        if (piece.type == SentencePiece::Byte && byte_of_piece(text) < 0)
+            fail(STEER_ERR_FORMAT, "{}: piece {} is to spell a byte and is called {}", as_model_, id, quote(text));
+    }
+
+    void read_trainer(std::string_view bytes) {
+        ProtobufReader reader(bytes, as_model_);
+        for (ProtobufField field; reader.next(field);) {
+            if (field.number == TrainerByteFallback) model_.byte_fallback = boolean(field);
+            if (field.number == TrainerSpaceIsSuffix && boolean(field))
+                fail(STEER_ERR_UNSUPPORTED, "{}: treat_whitespace_as_suffix is not supported", name_);
+            if (field.number != TrainerModelType) continue;
+            expect(field, ProtobufField::Varint);
+            if (field.value != SentencePieceModel::Unigram && field.value != SentencePieceModel::Bpe)
+                fail(STEER_ERR_UNSUPPORTED, "{}: model_type {} is not supported; 1 (unigram) and 2 (BPE) are", name_,
+                     field.value);
+            model_.kind = static_cast<SentencePieceModel::Kind>(field.value);
+        }
+    }
+
+    void read_normalizer(std::string_view bytes) {
+        ProtobufReader reader(bytes, as_model_);
+        for (ProtobufField field; reader.next(field);) {
+            switch (field.number) {
+            case CharsMap: model_.chars_map = message(field); break;
+            case AddDummyPrefix: model_.add_dummy_prefix = boolean(field); break;
+            case RemoveExtraWhitespaces: model_.remove_extra_whitespaces = boolean(field); break;
+            case EscapeWhitespaces: model_.escape_whitespaces = boolean(field); break;
+            default: break; // its name, the source of its rules
+            }
+        }
+    }
+
+    // Its rules would change the text after it was put together, so that no token spelled its bytes any more.
+    void check_denormalizer(std::string_view bytes) const {
+        ProtobufReader reader(bytes, as_model_);
+        for (ProtobufField field; reader.next(field);)
+            if (field.number == CharsMap && !message(field).empty())
+                fail(STEER_ERR_UNSUPPORTED, "{}: denormalizer_spec is not supported", name_);
+    }
+
+    void check_unknown() const {
+        const auto count = std::count_if(model_.pieces.begin(), model_.pieces.end(),
+                                         [](const SentencePiece& piece) { return piece.type == SentencePiece::Unknown; });
+        if (count != 1) fail(STEER_ERR_FORMAT, "{}: {} pieces are of type unknown, there must be 1", as_model_, count);
+    }
+
+    void check_user_defined() const {
+        std::vector<std::string_view> texts, open; // open: the beginnings of the one looked at
+        for (const SentencePiece& piece : model_.pieces)
+            if (piece.type == SentencePiece::UserDefined) texts.push_back(piece.text);
+        std::sort(texts.begin(), texts.end());
+        for (const std::string_view text : texts) {
+            while (!open.empty() && !text.starts_with(open.back())) open.pop_back();
+            open.push_back(text);
+            if (open.size() > nested_max)
+                fail(STEER_ERR_FORMAT, "{}: more than {} user-defined pieces begin like {}", as_model_, nested_max, quote(text));
+        }
+    }
+
+    const std::string& name_;
+    const std::string as_model_;
+    SentencePieceModel model_;
+};
+
+std::string write_piece(const SentencePiece& piece, size_t id) {
+    ProtobufWriter out;
+    // A text that is looked up holds whole characters; what begins with this byte is none.
+    if (piece.type == SentencePiece::Control) out.add_bytes(PieceText, fmt::format("\xFF control {}", id));
+    else out.add_bytes(PieceText, piece.text);
+    out.add_float(PieceScore, piece.score);
+    out.add_number(PieceType, piece.type);
+    return out.message();
+}
+
+} // namespace
+
+SentencePieceModel read_sentencepiece_model(std::string_view file, const std::string& name) {
+    return Reader(name).read(file);
+}
+
+std::string write_sentencepiece_model(const SentencePieceModel& model, bool add_dummy_prefix) {
+    ProtobufWriter out, trainer, normalizer;
+    for (size_t id = 0; id < model.pieces.size(); ++id) out.add_bytes(ModelPieces, write_piece(model.pieces[id], id));
+    trainer.add_number(TrainerModelType, model.kind);
+    trainer.add_number(TrainerByteFallback, model.byte_fallback);
+    out.add_bytes(ModelTrainer, trainer.message());
+    if (!model.chars_map.empty()) normalizer.add_bytes(CharsMap, model.chars_map);
+    normalizer.add_number(AddDummyPrefix, add_dummy_prefix);
+    normalizer.add_number(RemoveExtraWhitespaces, model.remove_extra_whitespaces);
+    normalizer.add_number(EscapeWhitespaces, model.escape_whitespaces);
+    out.add_bytes(ModelNormalizer, normalizer.message());
+    return out.message();
+}
+
+int byte_of_piece(std::string_view text) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+    const int high = digit(text[3]), low = digit(text[4]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+} // namespace steer
