@@ -33,7 +33,8 @@ uint64_t ProtobufReader::varint() {
 }
 
 std::string_view ProtobufReader::take(uint64_t size) {
-    if (size > rest_.size()) fail(STEER_ERR_FORMAT, "{}: a field in it asks for {} bytes, {} are left", name_, size, rest_.size());
+    if (size > rest_.size())
+        fail(STEER_ERR_FORMAT, "{}: a field in it asks for {} bytes, {} are left", name_, size, rest_.size());
     const std::string_view taken = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return taken;

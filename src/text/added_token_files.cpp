@@ -9,9 +9,9 @@
 namespace steer {
 namespace {
 
-constexpr const char* single_names[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+constexpr const char* kSingleNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                         "pad_token", "cls_token", "mask_token"};
-constexpr const char* list_names[] = {"additional_special_tokens", "extra_special_tokens"};
+constexpr const char* kListNames[] = {"additional_special_tokens", "extra_special_tokens"};
 
 Json read_object(std::string_view text, const std::string& name) {
     if (text.empty()) return Json::object();
@@ -27,11 +27,13 @@ void add_special(const Json* token, AddedTokenFiles& out) {
 }
 
 void read_special(const Json& json, AddedTokenFiles& out) {
-    for (const char* name : single_names) add_special(find_field(json, name), out);
-    for (const char* name : list_names) {
-        const Json* list = find_field(json, name); // a list, or an object of named ones
-        if (list == nullptr || !list->is_structured()) continue;
-        for (const Json& token : *list) add_special(&token, out);
+    for (const char* name : kSingleNames) add_special(find_field(json, name), out);
+    for (const char* name : kListNames) {
+        const Json* tokens = find_field(json, name); // a list, or an object of named ones
+        if (tokens == nullptr) continue;
+        for (const Json& token : *tokens) add_special(&token, out);
+        if (!tokens->is_object()) continue;
+        for (const auto& [named, token] : tokens->items()) add_special(&token, out);
     }
 }
 

@@ -11,9 +11,9 @@
 namespace steer {
 namespace {
 
-constexpr size_t blob_size_max = size_t{8} << 20; // NFKC with case folding takes 300 KB
-constexpr size_t replacement_max = 512;           // NFKC's longest has 33 bytes
-constexpr uint8_t matches_max = 32;               // rules that begin like one another: the library has room for no more
+constexpr size_t kBlobMax = size_t{8} << 20; // NFKC with case folding takes 300 KB
+constexpr size_t kReplacementMax = 512;           // NFKC's longest has 33 bytes
+constexpr uint8_t kMatchesMax = 32;               // rules that begin like one another: the library has room for no more
 
 class Unit {
   public:
@@ -95,13 +95,13 @@ class Walk {
         if (!states_[child].done) broken("a rule has no end");
         const uint32_t node = path_.back().node;
         const int own = node != 0 && at(node).has_value(), all = own + states_[child].matches;
-        if (all > matches_max) broken("too many rules begin alike");
+        if (all > kMatchesMax) broken("too many rules begin alike");
         states_[node].matches = std::max(states_[node].matches, static_cast<uint8_t>(all));
     }
 
     void check_replacement(Unit value) const {
         if (!value.is_value() || value.value() >= replacements_.size()) broken("a replacement lies outside");
-        const std::string_view rest = replacements_.substr(value.value(), replacement_max + 1);
+        const std::string_view rest = replacements_.substr(value.value(), kReplacementMax + 1);
         if (rest.find('\0') == rest.npos) broken("a replacement is too long");
         if (is_utf8_tail(rest[0])) broken("a replacement begins inside a character");
     }
@@ -119,7 +119,7 @@ void check_chars_map(std::string_view blob, const std::string& name) {
         fail(STEER_ERR_FORMAT, "{}: its normalisation rules are damaged: {}", name, why);
     };
     uint32_t size = 0;
-    if (blob.size() > blob_size_max) broken("they are too large");
+    if (blob.size() > kBlobMax) broken("they are too large");
     if (blob.size() <= sizeof size) broken("they are too short");
     std::memcpy(&size, blob.data(), sizeof size);
     blob.remove_prefix(sizeof size);

@@ -7,19 +7,19 @@
 namespace steer {
 namespace {
 
-constexpr int32_t id_slack = 1 << 16; // added tokens may leave gaps, but not take memory that the files do not justify
+constexpr int32_t kIdSlack = 1 << 16; // added tokens may leave gaps, but not take memory that the files do not justify
 
 std::string spell(const SentencePiece& piece) {
     if (piece.type == SentencePiece::Byte) return std::string(1, static_cast<char>(byte_of_piece(piece.text)));
     std::string bytes(piece.text);
-    for (size_t at = 0; (at = bytes.find(sentencepiece_space, at)) != bytes.npos; ++at)
-        bytes.replace(at, sentencepiece_space.size(), " ");
+    for (size_t at = 0; (at = bytes.find(kSentencepieceSpace, at)) != bytes.npos; ++at)
+        bytes.replace(at, kSentencepieceSpace.size(), " ");
     return bytes;
 }
 
 bool is_markup(std::string_view text) { // <start_of_turn>, [INST]
     const bool angle = text.starts_with('<') && text.ends_with('>'), square = text.starts_with('[') && text.ends_with(']');
-    return text.size() > 2 && (angle || square) && text.find(sentencepiece_space) == text.npos &&
+    return text.size() > 2 && (angle || square) && text.find(kSentencepieceSpace) == text.npos &&
            text.find_first_of(" \t\r\n") == text.npos;
 }
 
@@ -28,7 +28,7 @@ class Loader {
     explicit Loader(const TokenizerFiles& files)
         : name_(join_path(files.folder, "tokenizer.model")),
           model_(read_sentencepiece_model(files.tokenizer_model, name_)),
-          added_(read_added_token_files(files, static_cast<int32_t>(model_.pieces.size()) + id_slack)) {}
+          added_(read_added_token_files(files, static_cast<int32_t>(model_.pieces.size()) + kIdSlack)) {}
 
     std::unique_ptr<Tokenizer> load() {
         for (size_t id = 0; id < model_.pieces.size(); ++id) place(static_cast<int32_t>(id), model_.pieces[id]);

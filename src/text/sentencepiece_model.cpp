@@ -13,8 +13,8 @@
 namespace steer {
 namespace {
 
-constexpr size_t piece_count_max = size_t{1} << 21; // the largest known vocabularies have about 900,000
-constexpr size_t nested_max = 64; // user-defined pieces that begin like one another: the library has room for no more
+constexpr size_t kPieceCountMax = size_t{1} << 21; // the largest known vocabularies have about 900,000
+constexpr size_t kNestedMax = 64; // user-defined pieces that begin like one another: the library has room for no more
 
 // Field numbers of sentencepiece_model.proto.
 enum ModelField : uint32_t { ModelPieces = 1, ModelTrainer = 2, ModelNormalizer = 3, ModelDenormalizer = 5 };
@@ -54,7 +54,7 @@ class Reader {
 
     void read_piece(std::string_view bytes) {
         const size_t id = model_.pieces.size();
-        if (id == piece_count_max) fail(STEER_ERR_FORMAT, "{}: more than {} pieces", as_model_, piece_count_max);
+        if (id == kPieceCountMax) fail(STEER_ERR_FORMAT, "{}: more than {} pieces", as_model_, kPieceCountMax);
         SentencePiece piece;
         ProtobufReader reader(bytes, as_model_);
         for (ProtobufField field; reader.next(field);) {
@@ -133,8 +133,9 @@ class Reader {
         for (const std::string_view text : texts) {
             while (!open.empty() && !text.starts_with(open.back())) open.pop_back();
             open.push_back(text);
-            if (open.size() > nested_max)
-                fail(STEER_ERR_FORMAT, "{}: more than {} user-defined pieces begin like {}", as_model_, nested_max, quote(text));
+            if (open.size() > kNestedMax)
+                fail(STEER_ERR_FORMAT, "{}: more than {} user-defined pieces begin like {}", as_model_, kNestedMax,
+                     quote(text));
         }
     }
 

@@ -9,7 +9,7 @@
 
 namespace steer {
 
-inline constexpr std::string_view sentencepiece_space = "\xE2\x96\x81"; // U+2581: how a space is written in pieces
+inline constexpr std::string_view kSentencepieceSpace = "\xE2\x96\x81"; // U+2581: how a space is written in pieces
 
 struct SentencePiece {
     enum Type : uint8_t { Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6 };

@@ -10,8 +10,8 @@ namespace {
 
 // The library takes 30 times the size of a text in memory, and its BPE keeps one heap for all of it, which is three times
 // as slow over a megabyte as over a few KB.
-constexpr size_t unigram_cut = 64 << 10, bpe_cut = 4 << 10;
-constexpr size_t library_max = size_t{256} << 20; // it counts in int, and spaces grow threefold
+constexpr size_t kUnigramCut = 64 << 10, kBpeCut = 4 << 10;
+constexpr size_t kLibraryMax = size_t{256} << 20; // it counts in int, and spaces grow threefold
 
 void load(sentencepiece::SentencePieceProcessor& processor, const std::string& file, const std::string& name) {
     const auto status = processor.LoadFromSerializedProto(file);
@@ -19,8 +19,8 @@ void load(sentencepiece::SentencePieceProcessor& processor, const std::string& f
 }
 
 void encode_whole(const sentencepiece::SentencePieceProcessor& processor, std::string_view text, std::vector<int32_t>& out) {
-    if (text.size() > library_max)
-        fail(STEER_ERR_ARG, "a text of {} bytes without a place to cut it, allowed are {}", text.size(), library_max);
+    if (text.size() > kLibraryMax)
+        fail(STEER_ERR_ARG, "a text of {} bytes without a place to cut it, allowed are {}", text.size(), kLibraryMax);
     std::vector<int> ids;
     const auto status = processor.Encode(text, &ids);
     if (!status.ok()) fail(STEER_ERR_INTERNAL, "sentencepiece: {}", status.error_message());
@@ -52,12 +52,12 @@ SentencePieceTokenizer::SentencePieceTokenizer(const SentencePieceModel& model, 
                                                const Digest& fingerprint, const std::string& name)
     : TableTokenizer(std::move(tokens), fingerprint),
       prefix_(prefix),
-      piece_size_(model.kind == SentencePieceModel::Bpe ? bpe_cut : unigram_cut) {
+      piece_size_(model.kind == SentencePieceModel::Bpe ? kBpeCut : kUnigramCut) {
     load(plain_, write_sentencepiece_model(model, false), name);
     if (prefix != PrefixSpace::Never) load(prefixed_, write_sentencepiece_model(model, true), name);
     // Rules that rewrite the text may look beyond a cut.
     if (!model.chars_map.empty() || model.remove_extra_whitespaces || !model.escape_whitespaces) return;
-    cut_before_space_ = may_cut_before(model, sentencepiece_space) && !any_piece_holds(model, " ");
+    cut_before_space_ = may_cut_before(model, kSentencepieceSpace) && !any_piece_holds(model, " ");
     cut_before_newline_ = may_cut_before(model, "\n");
 }
 
@@ -66,7 +66,7 @@ size_t SentencePieceTokenizer::find_cut(std::string_view text) const {
     for (size_t at = piece_size_; at < text.size(); ++at) {
         const char here = text[at], before = text[at - 1];
         if (here == '\n' && cut_before_newline_ && before != '\n') return at;
-        const bool run = before == ' ' || text.substr(0, at).ends_with(sentencepiece_space);
+        const bool run = before == ' ' || text.substr(0, at).ends_with(kSentencepieceSpace);
         if (here == ' ' && cut_before_space_ && !run) return at;
     }
     return text.size();

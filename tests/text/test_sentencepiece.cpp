@@ -1,7 +1,6 @@
 // sentencepiece on models that can be worked out by hand, and on broken ones. tests/python/test_sentencepiece.py compares it
 // in bulk.
 #include "files/error.h"
-#include "files/json.h"
 #include "small_sentencepiece.h"
 #include "small_tokenizer.h"
 
@@ -35,7 +34,7 @@ void refuses(const SmallModel& model, steer_status status, const char* words) {
 }
 
 std::string token(const char* content, bool special) {
-    return Json{{"content", content}, {"special", special}, {"lstrip", false}, {"rstrip", false}}.dump();
+    return Tree{{"content", content}, {"special", special}, {"lstrip", false}, {"rstrip", false}}.dump();
 }
 
 } // namespace
