@@ -369,7 +369,7 @@ def test_replies_beside_libtorch(torch_library, model_folder):
         session.set_tokens(ids, marks=marks)
         steps = list(session.generate())
         tokens = [step.token for step in steps]
-        assert len(tokens) == 60 and max(tokens) < model.info().vocab_size - 70  # never a row to spare
+        assert len(tokens) == 60 and max(tokens) < model.info.vocab_size - 70  # never a row to spare
         special = b"".join(step.bytes for step in steps)
         assert special == model.decode(tokens, steer_c.TEXT_SPECIAL)
         assert "".join(step.text for step in steps) == model.decode(tokens).decode("utf-8", "replace")
