@@ -57,25 +57,4 @@ bool ProtobufReader::next(ProtobufField& out) {
     fail(STEER_ERR_FORMAT, "{}: field {} has the kind {}, which is none", name_, number, tag & 7);
 }
 
-void ProtobufWriter::varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) message_ += static_cast<char>(value | 0x80);
-    message_ += static_cast<char>(value);
-}
-
-void ProtobufWriter::add_number(uint32_t field, uint64_t value) {
-    varint(uint64_t{field} << 3 | ProtobufField::Varint);
-    varint(value);
-}
-
-void ProtobufWriter::add_float(uint32_t field, float value) {
-    varint(uint64_t{field} << 3 | ProtobufField::Fixed32);
-    message_.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-void ProtobufWriter::add_bytes(uint32_t field, std::string_view bytes) {
-    varint(uint64_t{field} << 3 | ProtobufField::Bytes);
-    varint(bytes.size());
-    message_ += bytes;
-}
-
 } // namespace steer

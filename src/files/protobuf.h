@@ -34,18 +34,4 @@ class ProtobufReader {
     const std::string& name_;
 };
 
-class ProtobufWriter {
-  public:
-    void add_number(uint32_t field, uint64_t value);
-    void add_float(uint32_t field, float value);
-    void add_bytes(uint32_t field, std::string_view bytes);
-
-    const std::string& message() const { return message_; }
-
-  private:
-    void varint(uint64_t value);
-
-    std::string message_;
-};
-
 } // namespace steer

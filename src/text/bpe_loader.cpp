@@ -52,10 +52,11 @@ class Loader {
         const Json& model = get_object(root_, "model", name_);
         check_model(model);
         read_vocabulary(get_object(model, "vocab", name_));
+        const BpeTokenizer::ByteIds byte_ids = find_bytes();
         BpeModel merges = read_merges(get_array(model, "merges", name_));
         read_added();
         const Digest sum = fingerprint(nfc);
-        return std::make_unique<BpeTokenizer>(std::move(merges), nfc, std::move(tokens_), sum);
+        return std::make_unique<BpeTokenizer>(byte_ids, std::move(merges), nfc, std::move(tokens_), sum);
     }
 
   private:
@@ -145,18 +146,22 @@ class Loader {
         fail(STEER_ERR_FORMAT, "{}: merges[{}] must be \"a b\" or [\"a\", \"b\"]", name_, index);
     }
 
-    BpeModel read_merges(const Json& merges) {
-        std::array<int32_t, 256> byte_ids{};
+    BpeTokenizer::ByteIds find_bytes() {
+        BpeTokenizer::ByteIds ids{};
         made_from_text_.resize(static_cast<size_t>(tokens_.size()));
-        for (size_t b = 0; b < 256; ++b) {
+        for (size_t b = 0; b < ids.size(); ++b) {
             std::string text;
             append_utf8(alphabet_.character[b], text);
-            byte_ids[b] = id_of(text, "byte alphabet", b);
-            made_from_text_[static_cast<size_t>(byte_ids[b])] = true;
+            ids[b] = id_of(text, "byte alphabet", b);
+            made_from_text_[static_cast<size_t>(ids[b])] = true;
         }
+        return ids;
+    }
+
+    BpeModel read_merges(const Json& merges) {
         if (merges.size() > entry_max)
             fail(STEER_ERR_FORMAT, "{}: {} merges, at most {} are read", name_, merges.size(), entry_max);
-        BpeModel model(byte_ids, merges.size());
+        BpeModel model(merges.size());
         std::string joined;
         for (size_t rank = 0; rank < merges.size(); ++rank) {
             auto [left, right] = merge_parts(merges[rank], rank);

@@ -14,8 +14,9 @@ void BpeTokenizer::encode_plain(std::string_view valid, bool, std::vector<int32_
     const CharTable& table = CharTable::get();
     for (const char *at = valid.data(), *end = at + valid.size(); at < end;) {
         const char* word_end = qwen_word_end(table, at, end);
-        model_.encode_word({at, static_cast<size_t>(word_end - at)}, scratch, out);
-        at = word_end;
+        scratch.word.clear();
+        while (at < word_end) scratch.word.push_back(byte_ids_[static_cast<uint8_t>(*at++)]);
+        model_.encode_word(scratch, out);
     }
 }
 

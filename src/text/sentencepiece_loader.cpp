@@ -4,6 +4,8 @@
 #include "text/added_token_files.h"
 #include "text/sentencepiece_tokenizer.h"
 
+#include <bit>
+
 namespace steer {
 namespace {
 
@@ -74,11 +76,16 @@ class Loader {
     }
 
     Digest fingerprint(PrefixSpace prefix) const {
-        const std::string file = write_sentencepiece_model(model_, model_.add_dummy_prefix);
-        const std::string head = fmt::format("steer sentencepiece 1 {} {}\n", static_cast<int>(prefix), file.size());
         Sha256 sum;
-        sum.update(head.data(), head.size());
-        sum.update(file.data(), file.size());
+        const auto add = [&](const std::string& text) { sum.update(text.data(), text.size()); };
+        add(fmt::format("steer sentencepiece 1 {} {} {} {} {} {}\n", static_cast<int>(model_.kind), model_.byte_fallback,
+                        model_.remove_extra_whitespaces, model_.escape_whitespaces, static_cast<int>(prefix),
+                        model_.chars_map.size()));
+        sum.update(model_.chars_map.data(), model_.chars_map.size());
+        for (const SentencePiece& piece : model_.pieces) {
+            add(fmt::format("{} {} {}\n", static_cast<int>(piece.type), std::bit_cast<uint32_t>(piece.score), piece.text.size()));
+            sum.update(piece.text.data(), piece.text.size());
+        }
         tokens_.add_to(sum);
         return sum.finish();
     }

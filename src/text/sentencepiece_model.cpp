@@ -3,24 +3,23 @@
 #include "files/error.h"
 #include "files/protobuf.h"
 #include "files/quote.h"
-#include "text/added_tokens.h"
-#include "text/chars_map.h"
 #include "files/utf8.h"
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 namespace steer {
 namespace {
 
 constexpr size_t kPieceCountMax = size_t{1} << 21; // the largest known vocabularies have about 900,000
-constexpr size_t kNestedMax = 64; // user-defined pieces that begin like one another: the library has room for no more
+constexpr size_t kTextMax = size_t{16} << 20;      // bytes of all pieces; those vocabularies have about 8 million
 
 // Field numbers of sentencepiece_model.proto.
 enum ModelField : uint32_t { ModelPieces = 1, ModelTrainer = 2, ModelNormalizer = 3, ModelDenormalizer = 5 };
 enum PieceField : uint32_t { PieceText = 1, PieceScore = 2, PieceType = 3 };
 enum TrainerField : uint32_t { TrainerModelType = 3, TrainerSpaceIsSuffix = 24, TrainerByteFallback = 35 };
-enum NormalizerField : uint32_t { CharsMap = 2, AddDummyPrefix = 3, RemoveExtraWhitespaces = 4, EscapeWhitespaces = 5 };
+enum NormalizerField : uint32_t { PrecompiledCharsMap = 2, AddDummyPrefix = 3, RemoveExtraWhitespaces = 4, EscapeWhitespaces = 5 };
 
 class Reader {
   public:
@@ -38,9 +37,8 @@ class Reader {
             }
         }
         if (model_.pieces.empty()) fail(STEER_ERR_FORMAT, "{}: it has no pieces", as_model_);
-        if (!model_.chars_map.empty()) check_chars_map(model_.chars_map, name_);
         check_unknown();
-        check_user_defined();
+        check_texts();
         return std::move(model_);
     }
 
@@ -72,12 +70,9 @@ class Reader {
 
     void check_piece(const SentencePiece& piece, size_t id) const {
         const std::string_view text = piece.text;
-        if (text.empty() || text.size() > AddedTokens::content_max)
-            fail(STEER_ERR_FORMAT, "{}: piece {} has {} bytes, allowed are 1 to {}", as_model_, id, text.size(),
-                 AddedTokens::content_max);
-        // The library hands texts on as C strings.
-        if (text.find('\0') != text.npos || !is_valid_utf8(text))
-            fail(STEER_ERR_FORMAT, "{}: piece {} is no UTF-8, or holds a zero byte", as_model_, id);
+        if (text.empty() || text.size() > kPieceSizeMax)
+            fail(STEER_ERR_FORMAT, "{}: piece {} has {} bytes, allowed are 1 to {}", as_model_, id, text.size(), kPieceSizeMax);
+        if (!is_valid_utf8(text)) fail(STEER_ERR_FORMAT, "{}: piece {} is no UTF-8", as_model_, id);
         if (!std::isfinite(piece.score)) fail(STEER_ERR_FORMAT, "{}: the score of piece {} is not finite", as_model_, id);
         if (piece.type == SentencePiece::Byte && byte_of_piece(text) < 0)
             fail(STEER_ERR_FORMAT, "{}: piece {} is to spell a byte and is called {}", as_model_, id, quote(text));
@@ -102,7 +97,7 @@ class Reader {
         ProtobufReader reader(bytes, as_model_);
         for (ProtobufField field; reader.next(field);) {
             switch (field.number) {
-            case CharsMap: model_.chars_map = message(field); break;
+            case PrecompiledCharsMap: model_.chars_map = message(field); break;
             case AddDummyPrefix: model_.add_dummy_prefix = boolean(field); break;
             case RemoveExtraWhitespaces: model_.remove_extra_whitespaces = boolean(field); break;
             case EscapeWhitespaces: model_.escape_whitespaces = boolean(field); break;
@@ -115,7 +110,7 @@ class Reader {
     void check_denormalizer(std::string_view bytes) const {
         ProtobufReader reader(bytes, as_model_);
         for (ProtobufField field; reader.next(field);)
-            if (field.number == CharsMap && !message(field).empty())
+            if (field.number == PrecompiledCharsMap && !message(field).empty())
                 fail(STEER_ERR_UNSUPPORTED, "{}: denormalizer_spec is not supported", name_);
     }
 
@@ -125,17 +120,17 @@ class Reader {
         if (count != 1) fail(STEER_ERR_FORMAT, "{}: {} pieces are of type unknown, there must be 1", as_model_, count);
     }
 
-    void check_user_defined() const {
-        std::vector<std::string_view> texts, open; // open: the beginnings of the one looked at
-        for (const SentencePiece& piece : model_.pieces)
-            if (piece.type == SentencePiece::UserDefined) texts.push_back(piece.text);
-        std::sort(texts.begin(), texts.end());
-        for (const std::string_view text : texts) {
-            while (!open.empty() && !text.starts_with(open.back())) open.pop_back();
-            open.push_back(text);
-            if (open.size() > kNestedMax)
-                fail(STEER_ERR_FORMAT, "{}: more than {} user-defined pieces begin like {}", as_model_, kNestedMax,
-                     quote(text));
+    void check_texts() const {
+        size_t size = 0;
+        std::unordered_set<std::string_view> texts, others;
+        for (const SentencePiece& piece : model_.pieces) {
+            size += piece.text.size();
+            if (size > kTextMax) fail(STEER_ERR_FORMAT, "{}: its pieces have more than {} bytes", as_model_, kTextMax);
+            if (!(piece.is_text() ? texts : others).insert(piece.text).second)
+                fail(STEER_ERR_FORMAT, "{}: the piece {} is there twice", as_model_, quote(piece.text));
+            if (piece.type == SentencePiece::Unused && model_.kind == SentencePieceModel::Bpe)
+                fail(STEER_ERR_UNSUPPORTED, "{}: unused pieces are not supported in a BPE model; {} is one", name_,
+                     quote(piece.text));
         }
     }
 
@@ -144,34 +139,18 @@ class Reader {
     SentencePieceModel model_;
 };
 
-std::string write_piece(const SentencePiece& piece, size_t id) {
-    ProtobufWriter out;
-    // A text that is looked up holds whole characters; what begins with this byte is none.
-    if (piece.type == SentencePiece::Control) out.add_bytes(PieceText, fmt::format("\xFF control {}", id));
-    else out.add_bytes(PieceText, piece.text);
-    out.add_float(PieceScore, piece.score);
-    out.add_number(PieceType, piece.type);
-    return out.message();
-}
-
 } // namespace
 
 SentencePieceModel read_sentencepiece_model(std::string_view file, const std::string& name) {
     return Reader(name).read(file);
 }
 
-std::string write_sentencepiece_model(const SentencePieceModel& model, bool add_dummy_prefix) {
-    ProtobufWriter out, trainer, normalizer;
-    for (size_t id = 0; id < model.pieces.size(); ++id) out.add_bytes(ModelPieces, write_piece(model.pieces[id], id));
-    trainer.add_number(TrainerModelType, model.kind);
-    trainer.add_number(TrainerByteFallback, model.byte_fallback);
-    out.add_bytes(ModelTrainer, trainer.message());
-    if (!model.chars_map.empty()) normalizer.add_bytes(CharsMap, model.chars_map);
-    normalizer.add_number(AddDummyPrefix, add_dummy_prefix);
-    normalizer.add_number(RemoveExtraWhitespaces, model.remove_extra_whitespaces);
-    normalizer.add_number(EscapeWhitespaces, model.escape_whitespaces);
-    out.add_bytes(ModelNormalizer, normalizer.message());
-    return out.message();
+std::vector<PieceTrie::Entry> SentencePieceModel::texts(std::initializer_list<SentencePiece::Type> types) const {
+    std::vector<PieceTrie::Entry> found;
+    for (size_t id = 0; id < pieces.size(); ++id)
+        if (std::find(types.begin(), types.end(), pieces[id].type) != types.end())
+            found.emplace_back(pieces[id].text, static_cast<int32_t>(id));
+    return found;
 }
 
 int byte_of_piece(std::string_view text) {

@@ -2,48 +2,30 @@
 
 #include "files/error.h"
 #include "files/utf8.h"
+#include "text/piece_bpe.h"
+#include "text/unigram.h"
 
 #include <algorithm>
 
 namespace steer {
 namespace {
 
-// The library takes 30 times the size of a text in memory, and its BPE keeps one heap for all of it, which is three times
-// as slow over a megabyte as over a few KB.
-constexpr size_t kUnigramCut = 64 << 10, kBpeCut = 4 << 10;
-constexpr size_t kLibraryMax = size_t{256} << 20; // it counts in int, and spaces grow threefold
+constexpr size_t kNormalMax = size_t{1} << 31; // bytes, exclusive
 
-void load(sentencepiece::SentencePieceProcessor& processor, const std::string& file, const std::string& name) {
-    const auto status = processor.LoadFromSerializedProto(file);
-    if (!status.ok()) fail(STEER_ERR_FORMAT, "{}: sentencepiece does not take it: {}", name, status.error_message());
+std::unique_ptr<const PieceModel> make_model(const SentencePieceModel& model) {
+    if (model.kind == SentencePieceModel::Bpe) return std::make_unique<PieceBpe>(model);
+    return std::make_unique<UnigramModel>(model);
 }
 
-void encode_whole(const sentencepiece::SentencePieceProcessor& processor, std::string_view text, std::vector<int32_t>& out) {
-    if (text.size() > kLibraryMax)
-        fail(STEER_ERR_ARG, "a text of {} bytes without a place to cut it, allowed are {}", text.size(), kLibraryMax);
-    std::vector<int> ids;
-    const auto status = processor.Encode(text, &ids);
-    if (!status.ok()) fail(STEER_ERR_INTERNAL, "sentencepiece: {}", status.error_message());
-    out.insert(out.end(), ids.begin(), ids.end());
-}
-
-bool any_piece_holds(const SentencePieceModel& model, std::string_view text) {
-    return std::any_of(model.pieces.begin(), model.pieces.end(),
-                       [&](const SentencePiece& piece) { return piece.text.find(text) != piece.text.npos; });
-}
-
-// May a text be cut before this character (as pieces spell it) with the same tokens as whole? No piece may hold it behind
-// another character; a run of it stays together. And it must be known, for unknown ones are merged with their neighbours.
-bool may_cut_before(const SentencePieceModel& model, std::string_view character) {
-    bool known = model.byte_fallback;
-    for (const SentencePiece& piece : model.pieces) {
-        if (!piece.is_text()) continue;
-        known = known || (piece.text == character && piece.type != SentencePiece::Unused);
-        std::string_view rest = piece.text;
-        while (rest.starts_with(character)) rest.remove_prefix(character.size());
-        if (rest.find(character) != rest.npos) return false;
-    }
-    return known;
+std::optional<std::array<int32_t, 256>> find_bytes(const SentencePieceModel& model, const std::string& name) {
+    std::array<int32_t, 256> ids;
+    ids.fill(-1);
+    for (const auto& [text, id] : model.texts({SentencePiece::Byte})) ids[static_cast<size_t>(byte_of_piece(text))] = id;
+    const auto missing = std::count(ids.begin(), ids.end(), -1);
+    if (missing != (model.byte_fallback ? 0 : 256))
+        fail(STEER_ERR_FORMAT, "{}: of the pieces that spell a byte {} are missing, and byte_fallback is {}", name, missing,
+             model.byte_fallback);
+    return model.byte_fallback ? std::optional(ids) : std::nullopt;
 }
 
 } // namespace
@@ -52,33 +34,31 @@ SentencePieceTokenizer::SentencePieceTokenizer(const SentencePieceModel& model, 
                                                const Digest& fingerprint, const std::string& name)
     : TableTokenizer(std::move(tokens), fingerprint),
       prefix_(prefix),
-      piece_size_(model.kind == SentencePieceModel::Bpe ? kBpeCut : kUnigramCut) {
-    load(plain_, write_sentencepiece_model(model, false), name);
-    if (prefix != PrefixSpace::Never) load(prefixed_, write_sentencepiece_model(model, true), name);
-    // Rules that rewrite the text may look beyond a cut.
-    if (!model.chars_map.empty() || model.remove_extra_whitespaces || !model.escape_whitespaces) return;
-    cut_before_space_ = may_cut_before(model, kSentencepieceSpace) && !any_piece_holds(model, " ");
-    cut_before_newline_ = may_cut_before(model, "\n");
-}
-
-// How much of a text to encode now: all, or up to a place where nothing reaches across.
-size_t SentencePieceTokenizer::find_cut(std::string_view text) const {
-    for (size_t at = piece_size_; at < text.size(); ++at) {
-        const char here = text[at], before = text[at - 1];
-        if (here == '\n' && cut_before_newline_ && before != '\n') return at;
-        const bool run = before == ' ' || text.substr(0, at).ends_with(kSentencepieceSpace);
-        if (here == ' ' && cut_before_space_ && !run) return at;
-    }
-    return text.size();
-}
+      normalizer_(model, name),
+      model_(make_model(model)),
+      unknown_(model.texts({SentencePiece::Unknown}).front().second),
+      byte_ids_(find_bytes(model, name)) {}
 
 void SentencePieceTokenizer::encode_plain(std::string_view valid, bool begins, std::vector<int32_t>& out) const {
-    bool prefixed = prefix_ == PrefixSpace::Always || (prefix_ == PrefixSpace::First && begins);
-    while (!valid.empty()) {
-        const size_t cut = find_cut(valid);
-        encode_whole(prefixed ? prefixed_ : plain_, valid.substr(0, cut), out);
-        valid.remove_prefix(cut);
-        prefixed = false;
+    const bool prefixed = prefix_ == PrefixSpace::Always || (prefix_ == PrefixSpace::First && begins);
+    const std::string normal = normalizer_.normalise(valid, prefixed);
+    if (normal.size() >= kNormalMax) fail(STEER_ERR_ARG, "a text of {} bytes is too long to be cut into tokens", valid.size());
+    std::vector<PieceSpan> spans;
+    model_->cut(normal, spans);
+    append_ids(normal, spans, out);
+}
+
+void SentencePieceTokenizer::append_ids(std::string_view normal, const std::vector<PieceSpan>& spans,
+                                        std::vector<int32_t>& out) const {
+    bool behind_unknown = false;
+    for (const PieceSpan& span : spans) {
+        const bool unknown = span.id == kUnknownPiece;
+        if (!unknown) out.push_back(span.id);
+        else if (byte_ids_)
+            for (const char byte : normal.substr(0, span.size)) out.push_back((*byte_ids_)[static_cast<uint8_t>(byte)]);
+        else if (!behind_unknown) out.push_back(unknown_); // one for a run of them
+        behind_unknown = unknown;
+        normal.remove_prefix(span.size);
     }
 }
 

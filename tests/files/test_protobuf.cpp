@@ -60,19 +60,6 @@ TEST_CASE("protobuf: numbers, texts and messages are read as its documentation w
     CHECK(read_all("").empty());
 }
 
-TEST_CASE("protobuf: what is written is what the documentation shows", "[protobuf]") {
-    ProtobufWriter inner, out;
-    inner.add_number(1, 150);
-    CHECK(inner.message() == "\x08\x96\x01");
-    out.add_bytes(3, inner.message());
-    out.add_bytes(2, "testing");
-    out.add_float(16, 1.5f);
-    CHECK(out.message() == std::string(view("\x1a\x03\x08\x96\x01\x12\x07testing\x85\x01\x00\x00\xc0\x3f", 20)));
-    ProtobufWriter large;
-    large.add_number(1, ~uint64_t{0});
-    CHECK(read_all(large.message())[0].value == ~uint64_t{0});
-}
-
 TEST_CASE("protobuf: damaged messages are refused", "[protobuf]") {
     CHECK_THAT(refusal("\x08"), Catch::Contains("1 bytes, 0 are left"));
     CHECK_THAT(refusal("\x08\x80"), Catch::Contains("are left"));

@@ -1,4 +1,7 @@
-"""tokenizer.model against the sentencepiece package and transformers, with models trained here on the project's own text."""
+"""tokenizer.model against the sentencepiece package and transformers, with models trained here on the project's own text.
+
+Equal ids, also of unigram models, whose sums of floats other releases of the package add up in another order.
+"""
 
 import json
 import random
@@ -85,19 +88,6 @@ def pair(each):
         yield probe, each
 
 
-def check_ids(probe, it, text, ours=None):
-    """The package's ids; of a unigram model also others that are as likely: the order of two pieces is left to rounding."""
-    ours = probe.encode(text) if ours is None else ours
-    theirs = it.model.encode(text)
-    if ours == theirs:
-        return True
-    assert "unigram" in it.kind, repr(text)
-    scores = [sum(it.model.get_score(i) for i in ids) for ids in (ours, theirs)]
-    assert scores[0] == pytest.approx(scores[1], rel=1e-6), repr(text)
-    assert len(ours) == len(theirs) and it.model.decode(ours) == it.model.decode(theirs), repr(text)
-    return False
-
-
 def spelled(it, ids):
     """What tokens spell, from their names alone."""
     out = b""
@@ -111,27 +101,22 @@ def test_random_strings(pair):
     probe, it = pair
     rng = random.Random(11)
     texts = [random_text(rng) for _ in range(3000)] + ["", " ", "▁", "  a", "\0", "<0x0A>", "\ufffd", "wwwwwwwww", "♪♪♪", "\n\n\n\n"]
-    same = [check_ids(probe, it, text) for text in texts]
-    assert same.count(False) <= len(texts) // 100
+    for text in texts:
+        assert probe.encode(text) == it.model.encode(text), repr(text)
 
 
 def test_the_projects_own_text(pair):
     probe, it = pair
-    texts = list(real_texts())[::3] + list(lines())[::5]
-    same = [check_ids(probe, it, text) for text in texts if len(text) < 60000]
-    assert same.count(False) <= len(same) // 20
+    for text in list(real_texts())[::3] + list(lines())[::5]:
+        assert probe.encode(text) == it.model.encode(text), repr(text)
 
 
 def test_a_long_text(pair):
-    """Longer than what goes to the library at once. Its floats lose digits over a long unigram text, ours are cut before."""
+    """Also one whose unigram sums are begun anew on the way, and one without a space."""
     probe, it = pair
-    text = "".join(real_texts())[:400000]
-    ours, theirs = probe.encode(text), it.model.encode(text)
-    if "bpe" in it.kind:
-        assert ours == theirs
-    scores = [sum(it.model.get_score(i) for i in ids) for ids in (ours, theirs)]
-    assert scores[0] >= scores[1] - 1e-5 * abs(scores[1])
-    assert it.model.decode(ours) == it.model.decode(theirs)
+    whole = "".join(real_texts())
+    for text in (whole[:1500000], "".join(whole[:200000].split()), "あ" * 50000, "w" * 5000, " " * 5000):
+        assert probe.encode(text) == it.model.encode(text), repr(text[:20])
 
 
 def test_broken_utf8_is_read_as_python_replaces_it(pair):
@@ -139,8 +124,7 @@ def test_broken_utf8_is_read_as_python_replaces_it(pair):
     rng = random.Random(12)
     for _ in range(1000):
         data = random_bytes(rng)
-        assert probe.encode(data) == probe.encode(data.decode("utf-8", "replace"))
-        check_ids(probe, it, data.decode("utf-8", "replace"), probe.encode(data))
+        assert probe.encode(data) == it.model.encode(data.decode("utf-8", "replace"))
 
 
 def test_tokens_spell_their_bytes(pair):
@@ -228,8 +212,7 @@ def test_between_control_tokens_text_is_cut_as_sentencepiece_does(each, tmp_path
                 stretches = stretches + [part, ""] if part in controls else stretches[:-1] + [stretches[-1] + part]
             for i, stretch in enumerate(stretches):
                 expected += [controls[stretch]] if stretch in controls else (plain if expected else each.model).encode(stretch)
-            ours = probe.encode("".join(parts), special=True)
-            assert ours == expected or ("unigram" in each.kind and sorted(ours) == sorted(expected)), parts
+            assert probe.encode("".join(parts), special=True) == expected, parts
 
 
 def lines_once(cache=[]):

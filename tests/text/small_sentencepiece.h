@@ -1,7 +1,7 @@
 // A tokenizer.model small enough to work out by hand.
 #pragma once
 
-#include "files/protobuf.h"
+#include "../protobuf_writer.h"
 #include "text/tokenizer.h"
 
 #include <cstring>
