@@ -58,9 +58,6 @@ void read_added_tokens(std::string_view text, const std::string& name, int32_t i
     const Json json = read_object(text, name);
     for (const auto& [content, value] : json.items()) {
         const auto id = static_cast<int32_t>(get_int(json, content, name, 0, id_max));
-        if (content.size() > AddedTokens::content_max)
-            fail(STEER_ERR_UNSUPPORTED, "{}: token {} has {} bytes, allowed are {}", name, id, content.size(),
-                 AddedTokens::content_max);
         if (!content.empty()) out.by_id[id] = {content, out.special.contains(content)};
     }
 }

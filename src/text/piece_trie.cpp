@@ -7,9 +7,9 @@ namespace steer {
 PieceTrie::PieceTrie(std::vector<Entry> entries) : nodes_(1), labels_(1) {
     std::sort(entries.begin(), entries.end());
     struct Range { // of entries that begin alike, as far as their node
-        size_t begin, end, depth;
+        uint32_t begin, end, depth;
     };
-    std::vector<Range> ranges = {{0, entries.size(), 0}}; // as nodes_
+    std::vector<Range> ranges = {{0, static_cast<uint32_t>(entries.size()), 0}}; // as nodes_
     for (size_t node = 0; node < nodes_.size(); ++node) {
         auto [at, end, depth] = ranges[node];
         // The shortest comes first: the one that ends here, if there is one.
@@ -17,7 +17,7 @@ PieceTrie::PieceTrie(std::vector<Entry> entries) : nodes_(1), labels_(1) {
         nodes_[node].children = static_cast<uint32_t>(nodes_.size());
         while (at < end) {
             const char label = entries[at].first[depth];
-            size_t next = at;
+            uint32_t next = at;
             while (next < end && entries[next].first[depth] == label) ++next;
             ranges.push_back({at, next, depth + 1});
             nodes_.emplace_back();

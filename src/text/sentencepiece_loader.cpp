@@ -1,6 +1,7 @@
 // From the files of a folder to a sentencepiece tokenizer: which pieces are text, which are control tokens.
 #include "files/error.h"
 #include "files/file.h"
+#include "files/quote.h"
 #include "text/added_token_files.h"
 #include "text/sentencepiece_tokenizer.h"
 
@@ -35,7 +36,7 @@ class Loader {
     std::unique_ptr<Tokenizer> load() {
         for (size_t id = 0; id < model_.pieces.size(); ++id) place(static_cast<int32_t>(id), model_.pieces[id]);
         for (const auto& [id, token] : added_.by_id)
-            if (static_cast<size_t>(id) >= model_.pieces.size()) tokens_.set_control(id, token.content, token.special);
+            if (static_cast<size_t>(id) >= model_.pieces.size()) set_control(id, token.content, token.special);
         const PrefixSpace prefix = prefix_space();
         const Digest sum = fingerprint(prefix);
         return std::make_unique<SentencePieceTokenizer>(model_, prefix, std::move(tokens_), sum, name_);
@@ -45,13 +46,22 @@ class Loader {
     void place(int32_t id, SentencePiece& piece) {
         const auto named = added_.by_id.find(id);
         if (named != added_.by_id.end() && !is_listed_text(piece, named->second)) {
-            tokens_.set_control(id, named->second.content, named->second.special);
+            set_control(id, named->second.content, named->second.special);
         } else if (named == added_.by_id.end() && is_control(piece)) {
-            tokens_.set_control(id, piece.text, is_special(piece));
+            set_control(id, piece.text, is_special(piece));
         } else {
             return tokens_.set(id, spell(piece));
         }
         if (piece.type != SentencePiece::Unknown) piece.type = SentencePiece::Control; // no text becomes it any more
+    }
+
+    void set_control(int32_t id, std::string_view content, bool special) {
+        if (content.size() > AddedTokens::content_max)
+            fail(STEER_ERR_UNSUPPORTED, "{}: the control token {} has {} bytes, allowed are {}", name_, quote(content),
+                 content.size(), AddedTokens::content_max);
+        if (tokens_.controls().find_exact(content) >= 0)
+            fail(STEER_ERR_FORMAT, "{}: the control token {} is there twice", name_, quote(content));
+        tokens_.set_control(id, content, special);
     }
 
     // Gemma's "\n\n" or "<h1>": among the added tokens, and yet text.

@@ -70,8 +70,9 @@ class Reader {
 
     void check_piece(const SentencePiece& piece, size_t id) const {
         const std::string_view text = piece.text;
-        if (text.empty() || text.size() > kPieceSizeMax)
-            fail(STEER_ERR_FORMAT, "{}: piece {} has {} bytes, allowed are 1 to {}", as_model_, id, text.size(), kPieceSizeMax);
+        if (text.empty()) fail(STEER_ERR_FORMAT, "{}: piece {} is empty", as_model_, id);
+        if (text.size() > kPieceSizeMax)
+            fail(STEER_ERR_UNSUPPORTED, "{}: piece {} has {} bytes, allowed are {}", as_model_, id, text.size(), kPieceSizeMax);
         if (!is_valid_utf8(text)) fail(STEER_ERR_FORMAT, "{}: piece {} is no UTF-8", as_model_, id);
         if (!std::isfinite(piece.score)) fail(STEER_ERR_FORMAT, "{}: the score of piece {} is not finite", as_model_, id);
         if (piece.type == SentencePiece::Byte && byte_of_piece(text) < 0)

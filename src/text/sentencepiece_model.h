@@ -13,7 +13,7 @@
 namespace steer {
 
 inline constexpr std::string_view kSentencepieceSpace = "\xE2\x96\x81"; // U+2581: how a space is written in pieces
-inline constexpr size_t kPieceSizeMax = 512;
+inline constexpr size_t kPieceSizeMax = 256; // bounds the work per byte of text; the longest known have 128
 
 struct SentencePiece {
     enum Type : uint8_t { Normal = 1, Unknown = 2, Control = 3, UserDefined = 4, Unused = 5, Byte = 6 };
