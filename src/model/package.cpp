@@ -46,9 +46,9 @@ class Folder {
         return text;
     }
 
-    std::string read_if_there(const std::string& name) {
+    std::string read_if_there(const std::string& name, uint64_t limit = kSmallFileMax) {
         if (!has(name)) return {};
-        std::string text = read(name);
+        std::string text = read(name, limit);
         if (text.empty()) fail(STEER_ERR_FORMAT, "{}: the file is empty: fetch it again, or remove it", path(name));
         return text;
     }
@@ -70,6 +70,18 @@ std::string find_chat_template(Folder& folder, const std::string& tokenizer_conf
     for (const Json& entry : *found)
         if (get_string(entry, "name", name) == "default") return get_string(entry, "template", name);
     return {};
+}
+
+void read_tokenizer(Folder& folder, Package& package) {
+    if (folder.has("tokenizer.json")) {
+        package.tokenizer_text = folder.read("tokenizer.json", kTokenizerMax);
+        return;
+    }
+    if (!folder.has("tokenizer.model"))
+        fail(STEER_ERR_IO, "{}: neither tokenizer.json nor tokenizer.model is there", folder.path(""));
+    package.tokenizer_model = folder.read_if_there("tokenizer.model", kTokenizerMax);
+    package.added_tokens_text = folder.read_if_there("added_tokens.json");
+    package.special_tokens_text = folder.read_if_there("special_tokens_map.json");
 }
 
 // The names of the safetensors files: one, or the shards of an index.
@@ -160,8 +172,8 @@ std::shared_ptr<const Package> open_package(const std::string& path, bool allow_
     package->config_text = folder.read("config.json");
     package->config = parse_model_config(package->config_text, folder.path("config.json"));
     package->generation_config_text = folder.read_if_there("generation_config.json");
-    package->tokenizer_text = folder.read("tokenizer.json", kTokenizerMax);
     package->tokenizer_config_text = folder.read_if_there("tokenizer_config.json");
+    read_tokenizer(folder, *package);
     package->chat_template = find_chat_template(folder, package->tokenizer_config_text);
     package->decoder_archive = folder.read_if_there(kDecoderArchive);
     for (const std::string& name : weight_files(folder))

@@ -33,7 +33,9 @@ struct Package {
     std::string folder;
     ModelConfig config;
     std::string config_text, generation_config_text; // the files as they are; the second may be empty
-    std::string tokenizer_text, tokenizer_config_text;
+    std::string tokenizer_text;  // tokenizer.json; where it is empty, the next
+    std::string tokenizer_model; // of sentencepiece
+    std::string tokenizer_config_text, added_tokens_text, special_tokens_text;
     std::string chat_template; // chat_template.jinja, else tokenizer_config.json's; empty: none
     std::deque<SafetensorsFile> files; // their addresses stay
     std::unordered_map<std::string, WeightLocation> weights; // by name as in the checkpoint

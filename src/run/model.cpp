@@ -30,12 +30,23 @@ ModelMemory measure(const Backend& backend, int32_t residency) {
     return {backend.dtype(), residency, backend.device(), now.weight_bytes, now.cache_bytes_per_token, now.used, now.free};
 }
 
+std::unique_ptr<Tokenizer> make_tokenizer(const Package& package) {
+    auto tokenizer = load_tokenizer({package.tokenizer_text, package.tokenizer_model, package.tokenizer_config_text,
+                                     package.added_tokens_text, package.special_tokens_text, package.folder});
+    // Added tokens may have no row (a padding token often has none); a text that no row stands for is another model's.
+    for (int32_t id = package.config.vocab_size; id < tokenizer->size(); id++)
+        if (!tokenizer->is_control(id) && !tokenizer->token_bytes(id).empty())
+            fail(STEER_ERR_MISMATCH, "{}: its tokenizer has token {}, config.json says \"vocab_size\" {}", package.folder, id,
+                 package.config.vocab_size);
+    return tokenizer;
+}
+
 } // namespace
 
 Model::Model(const std::string& folder, const BackendOptions& options, bool allow_code)
     : options_(options),
       package_(open_package(folder, allow_code)),
-      tokenizer_(load_bpe_tokenizer(package_->tokenizer_text, join_path(folder, "tokenizer.json"))),
+      tokenizer_(make_tokenizer(*package_)),
       constraints_(*tokenizer_, real_vocab_size()),
       fingerprint_(steer::fingerprint(*package_, tokenizer_->fingerprint())),
       generation_(model_generation(*package_)),
@@ -76,8 +87,7 @@ void Model::set_residency(int32_t residency, const Progress& progress) {
 void Model::open(Place place, const Progress& progress) {
     if (opened_before_) { // the files may have changed since
         auto package = open_package(package_->folder, !package_->decoder_archive.empty());
-        const auto tokenizer = load_bpe_tokenizer(package->tokenizer_text, join_path(package->folder, "tokenizer.json"));
-        const Digest now = steer::fingerprint(*package, tokenizer->fingerprint());
+        const Digest now = steer::fingerprint(*package, make_tokenizer(*package)->fingerprint());
         if (now != fingerprint_)
             fail(STEER_ERR_MISMATCH, "{}: the files have changed: fingerprint {}, the open model has {}", package->folder,
                  to_hex(now), to_hex(fingerprint_));

@@ -31,14 +31,12 @@ ByteRange find_prompt(const Model& model, const Passage& passage) {
     request.messages = to_messages(passage, false);
     request.open_reply = true;
     const std::string_view wanted = trimmed(*passage.prompt);
-    ByteRange found;
-    size_t at = 0;
-    for (const ChatPiece& piece : model.chat_template().render(request)) {
-        const size_t size = model.tokenizer().normalise(piece.text).size();
-        if (!piece.from_template && !wanted.empty() && piece.text.find(wanted) != std::string::npos) found = {at, at + size};
-        at += size;
-    }
-    return found;
+    const std::vector<ChatPiece> pieces = model.chat_template().render(request);
+    const auto end_of = [&](size_t count) { return spelled_size(model.tokenizer(), std::span(pieces).first(count)); };
+    for (size_t i = pieces.size(); i-- > 0;)
+        if (!pieces[i].from_template && !wanted.empty() && pieces[i].text.find(wanted) != std::string::npos)
+            return {end_of(i), end_of(i + 1)};
+    return {};
 }
 
 std::vector<int32_t> tokens_in(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, ByteRange range) {

@@ -1,10 +1,12 @@
-// Finds the added tokens (control tokens) that are written in a text.
+// Added tokens (control tokens): finds those that are written in a text; reads how Hugging Face writes them down.
 #pragma once
 
+#include "files/json.h"
 #include "text/flat_table.h"
 #include "text/tokenizer.h"
 
 #include <array>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,5 +30,14 @@ class AddedTokens {
     std::vector<int32_t> ids_ = {-1}; // token that ends at a node
     std::array<bool, 256> starts_{};
 };
+
+struct AddedToken {
+    std::string content;
+    bool special = false; // not written by decode unless asked
+};
+
+// {"content": "<|im_end|>", "special": true, "lstrip": false, ...}. What would make it swallow the text around it is
+// STEER_ERR_UNSUPPORTED.
+AddedToken read_added_token(const Json& entry, const std::string& where);
 
 } // namespace steer

@@ -6,7 +6,7 @@
 namespace steer {
 namespace {
 
-constexpr size_t short_word = 48; // bytes up to which looking through all pairs beats a heap
+constexpr size_t short_word = 48; // symbols up to which looking through all pairs beats a heap
 constexpr uint32_t no_merge = UINT32_MAX;
 
 bool comes_later(const BpeScratch::Candidate& a, const BpeScratch::Candidate& b) {
@@ -15,20 +15,20 @@ bool comes_later(const BpeScratch::Candidate& a, const BpeScratch::Candidate& b)
 
 } // namespace
 
-void BpeModel::encode_word(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const {
-    if (word.size() <= short_word) return encode_short(word, out);
-    encode_long(word, scratch, out);
+void BpeModel::encode_word(BpeScratch& scratch, std::vector<int32_t>& out) const {
+    if (scratch.word.size() <= short_word) return encode_short(scratch.word, out);
+    encode_long(scratch, out);
 }
 
-void BpeModel::encode_short(std::string_view word, std::vector<int32_t>& out) const {
+void BpeModel::encode_short(const std::vector<int32_t>& word, std::vector<int32_t>& out) const {
     int32_t ids[short_word];
+    std::copy(word.begin(), word.end(), ids);
     BpeMerge pairs[short_word]; // pairs[i]: the merge of ids[i] and ids[i + 1]
     auto look_up = [&](size_t i) {
         const BpeMerge* merge = merges_.find(key(ids[i], ids[i + 1]));
         pairs[i] = merge ? *merge : BpeMerge{no_merge, 0};
     };
     size_t count = word.size();
-    for (size_t i = 0; i < count; ++i) ids[i] = byte_ids_[static_cast<uint8_t>(word[i])];
     for (size_t i = 0; i + 1 < count; ++i) look_up(i);
     while (count > 1) {
         size_t best = 0;
@@ -55,15 +55,13 @@ void BpeModel::push_candidate(BpeScratch& scratch, int32_t position) const {
 }
 
 // A heap of merges over a linked list of symbols: n log n, for words of any length.
-void BpeModel::encode_long(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const {
+void BpeModel::encode_long(BpeScratch& scratch, std::vector<int32_t>& out) const {
     auto& symbols = scratch.symbols;
     auto& heap = scratch.heap;
-    auto count = static_cast<int32_t>(word.size());
+    auto count = static_cast<int32_t>(scratch.word.size());
     symbols.clear(), heap.clear();
-    for (int32_t i = 0; i < count; ++i) {
-        symbols.push_back(
-            {byte_ids_[static_cast<uint8_t>(word[static_cast<size_t>(i)])], i - 1, i + 1 < count ? i + 1 : -1, true});
-    }
+    for (int32_t i = 0; i < count; ++i)
+        symbols.push_back({scratch.word[static_cast<size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1, true});
     for (int32_t i = 0; i < count; ++i) push_candidate(scratch, i);
     std::make_heap(heap.begin(), heap.end(), comes_later);
     auto renew = [&](int32_t position) {

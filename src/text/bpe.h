@@ -3,9 +3,7 @@
 
 #include "text/flat_table.h"
 
-#include <array>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 namespace steer {
@@ -26,31 +24,30 @@ struct BpeScratch {
         uint32_t rank;
         int32_t position, id;
     };
+    std::vector<int32_t> word; // the symbols to merge
     std::vector<Symbol> symbols;
     std::vector<Candidate> heap;
 };
 
 class BpeModel {
   public:
-    BpeModel(const std::array<int32_t, 256>& byte_ids, size_t merge_count)
-        : byte_ids_(byte_ids), merges_(merge_count) {}
+    explicit BpeModel(size_t merge_count = 0) : merges_(merge_count) {}
 
     bool add(int32_t left, int32_t right, const BpeMerge& merge) { // false: the pair is known
         if (merges_.find(key(left, right))) return false;
         merges_.set(key(left, right), merge);
         return true;
     }
-    void encode_word(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const;
+    void encode_word(BpeScratch& scratch, std::vector<int32_t>& out) const; // scratch.word
 
   private:
     static uint64_t key(int32_t left, int32_t right) {
         return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
     }
-    void encode_short(std::string_view word, std::vector<int32_t>& out) const;
-    void encode_long(std::string_view word, BpeScratch& scratch, std::vector<int32_t>& out) const;
+    void encode_short(const std::vector<int32_t>& word, std::vector<int32_t>& out) const;
+    void encode_long(BpeScratch& scratch, std::vector<int32_t>& out) const;
     void push_candidate(BpeScratch& scratch, int32_t position) const;
 
-    std::array<int32_t, 256> byte_ids_;
     FlatTable<BpeMerge> merges_;
 };
 

@@ -2,12 +2,10 @@
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
-#include "files/sha256.h"
 #include "text/bpe_tokenizer.h"
 #include "text/pre_tokenizer.h"
 #include "files/utf8.h"
 
-#include <algorithm>
 #include <unordered_map>
 
 namespace steer {
@@ -54,13 +52,11 @@ class Loader {
         const Json& model = get_object(root_, "model", name_);
         check_model(model);
         read_vocabulary(get_object(model, "vocab", name_));
-        BpeParts parts{read_merges(get_array(model, "merges", name_)), {}, {}, {}, nfc, {}};
-        read_added(parts.added);
-        parts.bytes.resize(tokens_.size());
-        parts.flags = std::move(flags_);
-        for (size_t id = 0; id < tokens_.size(); ++id) parts.bytes.set(static_cast<int32_t>(id), tokens_[id]);
-        parts.fingerprint = fingerprint(parts);
-        return std::make_unique<BpeTokenizer>(std::move(parts));
+        const BpeTokenizer::ByteIds byte_ids = find_bytes();
+        BpeModel merges = read_merges(get_array(model, "merges", name_));
+        read_added();
+        const Digest sum = fingerprint(nfc);
+        return std::make_unique<BpeTokenizer>(byte_ids, std::move(merges), nfc, std::move(tokens_), sum);
     }
 
   private:
@@ -109,14 +105,6 @@ class Loader {
         }
     }
 
-    void put(int64_t id, std::string bytes, uint8_t flags) {
-        auto index = static_cast<size_t>(id);
-        if (index >= tokens_.size()) tokens_.resize(index + 1), flags_.resize(index + 1), known_.resize(index + 1);
-        tokens_[index] = std::move(bytes);
-        flags_[index] = flags;
-        known_[index] = true;
-    }
-
     void read_vocabulary(const Json& vocabulary) {
         const auto& entries = vocabulary.get_ref<const Json::object_t&>();
         ids_.reserve(entries.size());
@@ -130,12 +118,10 @@ class Loader {
                 fail(STEER_ERR_UNSUPPORTED, "{}: vocab: {} has {} bytes, allowed are {}", name_, quote(text), text.size(),
                      token_max);
             }
-            auto id = value.get<int64_t>();
-            if (static_cast<size_t>(id) < known_.size() && known_[static_cast<size_t>(id)]) {
-                fail(STEER_ERR_FORMAT, "{}: vocab: id {} is given twice", name_, id);
-            }
-            put(id, alphabet_.decode(text), 0);
-            ids_.emplace(text, static_cast<int32_t>(id));
+            auto id = value.get<int32_t>();
+            if (tokens_.known(id)) fail(STEER_ERR_FORMAT, "{}: vocab: id {} is given twice", name_, id);
+            tokens_.set(id, alphabet_.decode(text));
+            ids_.emplace(text, id);
         }
     }
 
@@ -160,18 +146,22 @@ class Loader {
         fail(STEER_ERR_FORMAT, "{}: merges[{}] must be \"a b\" or [\"a\", \"b\"]", name_, index);
     }
 
-    BpeModel read_merges(const Json& merges) {
-        std::array<int32_t, 256> byte_ids{};
-        made_from_text_.resize(tokens_.size());
-        for (size_t b = 0; b < 256; ++b) {
+    BpeTokenizer::ByteIds find_bytes() {
+        BpeTokenizer::ByteIds ids{};
+        made_from_text_.resize(static_cast<size_t>(tokens_.size()));
+        for (size_t b = 0; b < ids.size(); ++b) {
             std::string text;
             append_utf8(alphabet_.character[b], text);
-            byte_ids[b] = id_of(text, "byte alphabet", b);
-            made_from_text_[static_cast<size_t>(byte_ids[b])] = true;
+            ids[b] = id_of(text, "byte alphabet", b);
+            made_from_text_[static_cast<size_t>(ids[b])] = true;
         }
+        return ids;
+    }
+
+    BpeModel read_merges(const Json& merges) {
         if (merges.size() > entry_max)
             fail(STEER_ERR_FORMAT, "{}: {} merges, at most {} are read", name_, merges.size(), entry_max);
-        BpeModel model(byte_ids, merges.size());
+        BpeModel model(merges.size());
         std::string joined;
         for (size_t rank = 0; rank < merges.size(); ++rank) {
             auto [left, right] = merge_parts(merges[rank], rank);
@@ -187,58 +177,34 @@ class Loader {
 
     // Control tokens are trusted because text cannot become one: so none may be a token that text does become, nor take the
     // place of another.
-    void check_added(size_t id, const std::string& content, const std::string& where) const {
-        if (id >= known_.size() || !known_[id]) return;
-        if (tokens_[id] != content || flags_[id] != 0)
-            fail(STEER_ERR_FORMAT, "{}: id {} is already {}", where, id, quote(tokens_[id]));
-        if (id < made_from_text_.size() && made_from_text_[id])
+    void check_added(int32_t id, const std::string& content, const std::string& where) const {
+        const auto index = static_cast<size_t>(id);
+        if (tokens_.known(id) && (tokens_.bytes(id) != content || tokens_.is_control(id)))
+            fail(STEER_ERR_FORMAT, "{}: id {} is already {}", where, id, quote(tokens_.bytes(id)));
+        if (index < made_from_text_.size() && made_from_text_[index])
             fail(STEER_ERR_UNSUPPORTED, "{}: plain text becomes {} too, which a control token must not", where, quote(content));
+        if (tokens_.controls().find_exact(content) >= 0)
+            fail(STEER_ERR_FORMAT, "{}: the content {} stands twice", where, quote(content));
     }
 
-    void read_added(AddedTokens& added) {
-        const Json* list = find_field(root_, "added_tokens");
-        if (absent(list)) return;
-        const Json& tokens = get_array(root_, "added_tokens", name_);
-        for (size_t i = 0; i < tokens.size(); ++i) {
-            const Json& token = tokens[i];
+    void read_added() {
+        if (absent(find_field(root_, "added_tokens"))) return;
+        const Json& list = get_array(root_, "added_tokens", name_);
+        for (size_t i = 0; i < list.size(); ++i) {
             std::string where = fmt::format("{}: added_tokens[{}]", name_, i);
-            int64_t id = get_int(token, "id", where, 0, id_limit_ - 1);
-            std::string content = get_string(token, "content", where);
-            if (content.empty()) continue;
-            if (content.size() > AddedTokens::content_max) {
-                fail(STEER_ERR_UNSUPPORTED, "{}: content of {} bytes, allowed are {}", where, content.size(),
-                     AddedTokens::content_max);
-            }
-            for (const char* key : {"single_word", "lstrip", "rstrip"}) {
-                if (get_bool_or(token, key, where, false))
-                    unsupported(fmt::format("added_tokens[{}].{}", i, key), token);
-            }
-            // A normalised token is looked for in normalised text. For ASCII that is the same as in raw text.
-            bool ascii = std::all_of(content.begin(), content.end(),
-                                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-            if (get_bool_or(token, "normalized", where, false) && !ascii) {
-                unsupported(fmt::format("added_tokens[{}].normalized", i), token);
-            }
-            bool special = get_bool_or(token, "special", where, false);
-            check_added(static_cast<size_t>(id), content, where);
-            if (added.find_exact(content) >= 0)
-                fail(STEER_ERR_FORMAT, "{}: the content {} stands twice", where, quote(content));
-            added.add(content, static_cast<int32_t>(id));
-            put(id, std::move(content), static_cast<uint8_t>(TokenControl | (special ? TokenSpecial : 0)));
+            auto id = static_cast<int32_t>(get_int(list[i], "id", where, 0, id_limit_ - 1));
+            AddedToken token = read_added_token(list[i], where);
+            if (token.content.empty()) continue;
+            check_added(id, token.content, where);
+            tokens_.set_control(id, token.content, token.special);
         }
     }
 
-    std::array<uint8_t, 32> fingerprint(const BpeParts& parts) {
+    Digest fingerprint(bool nfc) {
         Sha256 sum = merge_sum_;
-        uint8_t nfc = parts.nfc;
-        sum.update(&nfc, 1);
-        for (int32_t id = 0; static_cast<size_t>(id) < parts.bytes.count(); ++id) {
-            std::string_view bytes = parts.bytes.get(id);
-            uint32_t head[3] = {static_cast<uint32_t>(id), static_cast<uint32_t>(bytes.size()),
-                                parts.flags[static_cast<size_t>(id)]};
-            sum.update(head, sizeof head);
-            sum.update(bytes.data(), bytes.size());
-        }
+        uint8_t byte = nfc;
+        sum.update(&byte, 1);
+        tokens_.add_to(sum);
         return sum.finish();
     }
 
@@ -247,10 +213,8 @@ class Loader {
     int64_t id_limit_;
     ByteAlphabet alphabet_;
     std::unordered_map<std::string_view, int32_t> ids_; // by the text in vocab; views into root_
-    std::vector<std::string> tokens_;                   // bytes by id
-    std::vector<uint8_t> flags_;
-    std::vector<bool> known_;
-    std::vector<bool> made_from_text_;                  // by id: a byte, or what merges make
+    TokenTable tokens_;
+    std::vector<bool> made_from_text_; // by id: a byte, or what merges make
     Sha256 merge_sum_;
 };
 

@@ -6,36 +6,23 @@
 
 namespace steer {
 
-void BpeTokenizer::encode(std::string_view text, bool special, std::vector<int32_t>& out) const {
-    std::string repaired;
-    if (!is_valid_utf8(text)) text = repaired = replace_invalid_utf8(text);
+void BpeTokenizer::encode_plain(std::string_view valid, bool, std::vector<int32_t>& out) const {
+    std::string normal;
+    if (nfc_ && !is_nfc_quickly(valid)) valid = normal = to_nfc(valid);
 
     BpeScratch scratch;
-    size_t done = 0;
-    ControlMatch match;
-    while (special && parts_.added.find(text, done, match)) {
-        encode_plain(text.substr(done, match.begin - done), scratch, out);
-        out.push_back(match.id);
-        done = match.end;
-    }
-    encode_plain(text.substr(done), scratch, out);
-}
-
-void BpeTokenizer::encode_plain(std::string_view valid, BpeScratch& scratch, std::vector<int32_t>& out) const {
-    std::string normal;
-    if (parts_.nfc && !is_nfc_quickly(valid)) valid = normal = to_nfc(valid);
-
     const CharTable& table = CharTable::get();
     for (const char *at = valid.data(), *end = at + valid.size(); at < end;) {
         const char* word_end = qwen_word_end(table, at, end);
-        parts_.model.encode_word({at, static_cast<size_t>(word_end - at)}, scratch, out);
-        at = word_end;
+        scratch.word.clear();
+        while (at < word_end) scratch.word.push_back(byte_ids_[static_cast<uint8_t>(*at++)]);
+        model_.encode_word(scratch, out);
     }
 }
 
-std::string BpeTokenizer::normalise(std::string_view text) const {
+std::string BpeTokenizer::normalise(std::string_view text, bool) const {
     std::string valid = replace_invalid_utf8(text);
-    return parts_.nfc && !is_nfc_quickly(valid) ? to_nfc(valid) : valid;
+    return nfc_ && !is_nfc_quickly(valid) ? to_nfc(valid) : valid;
 }
 
 } // namespace steer

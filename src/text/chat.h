@@ -70,4 +70,7 @@ struct EncodedChat {
 EncodedChat encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const ChatRequest& request,
                         std::span<const int32_t> prefer);
 
+// Bytes that the tokens of a chat spell which begins with these pieces, up to where they end.
+size_t spelled_size(const Tokenizer& tokenizer, std::span<const ChatPiece> pieces);
+
 } // namespace steer

@@ -10,7 +10,7 @@ struct Stretch {
 };
 
 // Where plain stretches of a rendered chat that come from the template are searched for control tokens.
-std::vector<Stretch> cut_at_controls(const Tokenizer& tokenizer, const std::vector<ChatPiece>& pieces) {
+std::vector<Stretch> cut_at_controls(const Tokenizer& tokenizer, std::span<const ChatPiece> pieces) {
     std::vector<Stretch> stretches;
     auto add_plain = [&](std::string_view text) {
         if (text.empty()) return;
@@ -37,7 +37,8 @@ class Speaker {
     explicit Speaker(const Tokenizer& tokenizer)
         : tokenizer_(tokenizer),
           start_(tokenizer.find_control("<|im_start|>")),
-          end_(tokenizer.find_control("<|im_end|>")) {}
+          end_(tokenizer.find_control("<|im_end|>")),
+          assistant_(tokenizer.normalise("assistant\n", false)) {}
 
     // The marks of one more stretch's tokens.
     void add(std::span<const int32_t> ids, bool control, std::vector<uint8_t>& marks) {
@@ -53,10 +54,10 @@ class Speaker {
             std::string begin;
             for (int32_t id : ids) {
                 begin += tokenizer_.token_bytes(id);
-                if (begin.size() >= assistant.size()) break;
+                if (begin.size() >= assistant_.size()) break;
             }
-            speaking_ = begin.starts_with(assistant);
-            header = assistant.size();
+            speaking_ = begin.starts_with(assistant_);
+            header = assistant_.size();
             header_ = false;
         }
         for (int32_t id : ids) {
@@ -66,10 +67,9 @@ class Speaker {
     }
 
   private:
-    static constexpr std::string_view assistant = "assistant\n";
-
     const Tokenizer& tokenizer_;
     int32_t start_, end_;
+    std::string assistant_;
     bool speaking_ = false; // inside an assistant's turn
     bool header_ = false;   // the last token was <|im_start|>
 };
@@ -82,7 +82,7 @@ std::span<const int32_t> next_stretch(const Tokenizer& tokenizer, std::span<cons
     return ids.first(count);
 }
 
-bool spells(const Tokenizer& tokenizer, std::span<const int32_t> ids, const Stretch& stretch) {
+bool spells(const Tokenizer& tokenizer, std::span<const int32_t> ids, const Stretch& stretch, bool begins) {
     if (ids.empty()) return false;
     if (tokenizer.is_control(ids[0])) return ids[0] == stretch.control;
     if (stretch.control >= 0) return false;
@@ -93,10 +93,18 @@ bool spells(const Tokenizer& tokenizer, std::span<const int32_t> ids, const Stre
         bytes += token;
     }
     // A sampled reply spells what was rendered; text that we encoded spells its normalised form.
-    return bytes == stretch.text || bytes == tokenizer.normalise(stretch.text);
+    return bytes == stretch.text || bytes == tokenizer.normalise(stretch.text, begins);
 }
 
 } // namespace
+
+size_t spelled_size(const Tokenizer& tokenizer, std::span<const ChatPiece> pieces) {
+    size_t size = 0;
+    for (const Stretch& stretch : cut_at_controls(tokenizer, pieces))
+        size += stretch.control >= 0 ? tokenizer.token_bytes(stretch.control).size()
+                                     : tokenizer.normalise(stretch.text, size == 0).size();
+    return size;
+}
 
 EncodedChat encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, const ChatRequest& request,
                         std::span<const int32_t> prefer) {
@@ -106,7 +114,7 @@ EncodedChat encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_tem
     for (const Stretch& stretch : cut_at_controls(tokenizer, chat_template.render(request))) {
         size_t begin = out.ids.size();
         std::span<const int32_t> taken = next_stretch(tokenizer, prefer);
-        taking = taking && spells(tokenizer, taken, stretch);
+        taking = taking && spells(tokenizer, taken, stretch, begin == 0);
         if (taking) {
             out.ids.insert(out.ids.end(), taken.begin(), taken.end());
             prefer = prefer.subspan(taken.size());

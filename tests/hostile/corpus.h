@@ -70,6 +70,8 @@ Reader safetensors_reader();
 Reader torch_zip_reader();
 Reader pickle_reader();
 Reader tokenizer_reader();
+Reader sentencepiece_reader();
+Reader added_tokens_reader();
 Reader model_config_reader();
 Reader generation_config_reader();
 Reader shard_index_reader();

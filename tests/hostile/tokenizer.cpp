@@ -22,7 +22,7 @@ void check_text(const Tokenizer& tokenizer, const std::string& text) {
         promise(id >= 0 && id < tokenizer.size(), "an id outside the vocabulary");
         promise(!tokenizer.is_control(id), "plain text became a control token");
     }
-    promise(spell(tokenizer, ids) == tokenizer.normalise(text), "tokens that do not spell the text");
+    promise(spell(tokenizer, ids) == tokenizer.normalise(text, true), "tokens that do not spell the text");
     for (const int32_t id : encode(tokenizer, text, true))
         promise(id >= 0 && id < tokenizer.size(), "an id outside the vocabulary");
 }

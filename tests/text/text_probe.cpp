@@ -1,14 +1,17 @@
-// text_probe TOKENIZER_JSON [TEMPLATE]: answers requests from standard input, so that Python can compare in bulk.
+// text_probe TOKENIZER [TEMPLATE]: a tokenizer.json, or a folder with the files of a tokenizer. Answers requests from standard input, so that Python can compare in bulk.
 // A request is an operation byte, a 32-bit size and that many bytes; an answer is a status, a size and bytes.
-//   e, s: text to ids, without and with control tokens    d: ids to bytes    n: normalised text
+//   e, s: text to ids, without and with control tokens    d: ids to bytes    n: normalised text    p: fingerprint
 //   r: chat as JSON to text                               c: chat as JSON to ids, then one mark for each
 //   o: chat as JSON to one byte for each byte of its text, 1 where it comes from the template
 #include "files/error.h"
+#include "files/file.h"
+#include "files/sha256.h"
 #include "text/chat.h"
 
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -18,10 +21,20 @@ using namespace steer;
 
 namespace {
 
-std::string read_file(const char* path) {
+std::string read_whole(const char* path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) fail(STEER_ERR_IO, "{}: cannot be opened", path);
     return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string read_if_there(const std::string& path) { return file_exists(path) ? read_whole(path.c_str()) : std::string(); }
+
+std::unique_ptr<Tokenizer> load(const char* path) {
+    if (!std::filesystem::is_directory(path)) return load_bpe_tokenizer(read_whole(path), path);
+    const auto read = [&](const char* name) { return read_if_there(join_path(path, name)); };
+    const std::string json = read("tokenizer.json"), model = read("tokenizer.model"), config = read("tokenizer_config.json"),
+                      added = read("added_tokens.json"), special = read("special_tokens_map.json");
+    return load_tokenizer({json, model, config, added, special, path});
 }
 
 std::string as_bytes(const std::vector<int32_t>& ids) {
@@ -70,7 +83,9 @@ std::string answer(char operation, const std::string& bytes, const Tokenizer& to
         for (int32_t id : as_ids(bytes)) out += tokenizer.token_bytes(id);
         return out;
     case 'n':
-        return tokenizer.normalise(bytes);
+        return tokenizer.normalise(bytes, true);
+    case 'p':
+        return to_hex(tokenizer.fingerprint());
     default:
         break;
     }
@@ -96,11 +111,11 @@ void put(int32_t status, const std::string& bytes) {
 } // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 2) return std::fputs("usage: text_probe TOKENIZER_JSON [TEMPLATE]\n", stderr), 2;
+    if (argc < 2) return std::fputs("usage: text_probe TOKENIZER [TEMPLATE]\n", stderr), 2;
     try {
-        auto tokenizer = load_bpe_tokenizer(read_file(argv[1]), argv[1]);
+        auto tokenizer = load(argv[1]);
         auto chat =
-            ChatTemplate::of_model(argc > 2 ? read_file(argv[2]) : std::string(), "", argc > 2 ? argv[2] : "default");
+            ChatTemplate::of_model(argc > 2 ? read_whole(argv[2]) : std::string(), "", argc > 2 ? argv[2] : "default");
         put(STEER_OK, std::to_string(tokenizer->size()));
         char operation;
         uint32_t size;
