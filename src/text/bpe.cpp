@@ -60,6 +60,7 @@ void BpeModel::encode_long(BpeScratch& scratch, std::vector<int32_t>& out) const
     auto& heap = scratch.heap;
     auto count = static_cast<int32_t>(scratch.word.size());
     symbols.clear(), heap.clear();
+    symbols.reserve(scratch.word.size()); // a megabyte without an end is a word too: no more than it takes
     for (int32_t i = 0; i < count; ++i)
         symbols.push_back({scratch.word[static_cast<size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1, true});
     for (int32_t i = 0; i < count; ++i) push_candidate(scratch, i);

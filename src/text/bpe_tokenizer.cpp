@@ -15,6 +15,7 @@ void BpeTokenizer::encode_plain(std::string_view valid, bool, std::vector<int32_
     for (const char *at = valid.data(), *end = at + valid.size(); at < end;) {
         const char* word_end = qwen_word_end(table, at, end);
         scratch.word.clear();
+        scratch.word.reserve(static_cast<size_t>(word_end - at));
         while (at < word_end) scratch.word.push_back(byte_ids_[static_cast<uint8_t>(*at++)]);
         model_.encode_word(scratch, out);
     }
