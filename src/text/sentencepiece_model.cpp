@@ -37,8 +37,8 @@ class Reader {
             }
         }
         if (model_.pieces.empty()) fail(STEER_ERR_FORMAT, "{}: it has no pieces", as_model_);
+        check_texts(); // now that the kind is known: a model of words is refused for that, not for its long pieces
         check_unknown();
-        check_texts();
         return std::move(model_);
     }
 
@@ -64,7 +64,6 @@ class Reader {
                 fail(STEER_ERR_FORMAT, "{}: piece {} is of type {}", as_model_, id, field.value);
             piece.type = static_cast<SentencePiece::Type>(field.value);
         }
-        check_piece(piece, id);
         model_.pieces.push_back(piece);
     }
 
@@ -124,7 +123,9 @@ class Reader {
     void check_texts() const {
         size_t size = 0;
         std::unordered_set<std::string_view> texts, others;
-        for (const SentencePiece& piece : model_.pieces) {
+        for (size_t id = 0; id < model_.pieces.size(); ++id) {
+            const SentencePiece& piece = model_.pieces[id];
+            check_piece(piece, id);
             size += piece.text.size();
             if (size > kTextMax) fail(STEER_ERR_FORMAT, "{}: its pieces have more than {} bytes", as_model_, kTextMax);
             if (!(piece.is_text() ? texts : others).insert(piece.text).second)
