@@ -3,6 +3,7 @@
 #include "host.h"
 
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <chrono>
@@ -37,12 +38,21 @@ std::string bytes_of(const fs::path& path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+ino_t inode_of(const std::string& file) {
+    struct stat status{};
+    return stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+// Returns when it has written for the first time: each write is a new file under the old name.
 pid_t start_writer(const std::string& file) {
+    const ino_t before = inode_of(file);
     setenv(kFile, file.c_str(), 1);
     std::string self = fs::read_symlink("/proc/self/exe").string(), name = kWriter;
     char* const arguments[] = {self.data(), name.data(), nullptr};
     pid_t process = 0;
     REQUIRE(posix_spawn(&process, self.c_str(), nullptr, nullptr, arguments, environ) == 0);
+    for (int i = 0; i < 30000 && inode_of(file) == before; i++) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    REQUIRE(inode_of(file) != before);
     return process;
 }
 
@@ -69,7 +79,7 @@ TEST_CASE("killed while it saves, a process leaves the old file or the new one")
     size_t cut_short = 0; // kills that met a write: its temporary file is left
     for (size_t i = 0; i < faults::points(1000, 40).size(); i++) {
         const pid_t writer = start_writer(file);
-        std::this_thread::sleep_for(std::chrono::microseconds(20000 + random() % 20000));
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
         kill(writer, SIGKILL);
         int status = 0;
         REQUIRE(waitpid(writer, &status, 0) == writer);

@@ -10,7 +10,7 @@
 namespace steer::constraint {
 namespace {
 
-constexpr uint32_t kDepth = 64, kRepeatMax = 1000;
+constexpr uint32_t kDepth = 32, kRepeatMax = 1000;
 
 struct Class { // what all dialects agree is in it, and what at least one says is
     CodeSet surely, maybe;
