@@ -31,7 +31,6 @@ steer_generation_options options_of(const Generation& generation) {
 
 void refuse_unbuilt(const steer_generation_options& options) {
     if (check_enum(options.guard, STEER_GUARD_STOP, "guard") != STEER_GUARD_OFF) not_built("guard", "not built yet: OFF");
-    if (options.kl_budget != kInfinity) not_built("kl_budget", "needs the twin, which is not built yet: INFINITY");
 }
 
 SamplingSettings read_sampling(const steer_generation_options& options, int32_t vocab_size) {
@@ -45,6 +44,9 @@ SamplingSettings read_sampling(const steer_generation_options& options, int32_t 
     sampling.presence_penalty = check_range(options.presence_penalty, -1e3f, 1e3f, "presence_penalty");
     sampling.frequency_penalty = check_range(options.frequency_penalty, -1e3f, 1e3f, "frequency_penalty");
     sampling.penalty_window = check_int(options.penalty_window, -1, INT32_MAX, "penalty_window");
+    if (!(options.kl_budget >= 0.0f))
+        fail(STEER_ERR_ARG, "kl_budget is {}: it is 0 or more nats, INFINITY for no limit", options.kl_budget);
+    sampling.kl_budget = options.kl_budget;
     sampling.top_log_probs = check_int(options.top_log_probs, 0, 20, "top_log_probs");
     const auto biases = read_array(options.biases, options.bias_count, "biases");
     for (size_t i = 0; i < biases.size(); i++) {
@@ -125,7 +127,10 @@ steer_status steer_session_set_generation(steer_session* s, const steer_generati
         const PinnedSession session(s, "session");
         Model& model = session->model();
         const auto options = read_options(o, options_of(model.generation()), "steer_generation_options");
-        session->set_generation(read_generation(options, model));
+        Generation generation = read_generation(options, model);
+        if (generation.sampling.kl_budget != kInfinity && !session->has_twin())
+            fail(STEER_ERR_ARG, "kl_budget is for a session with a twin: steer_session_options.twin = 1");
+        session->set_generation(std::move(generation));
     });
 }
 

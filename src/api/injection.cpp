@@ -85,7 +85,8 @@ InjectionSpec read_injection(const steer_injection_options& options, const Model
     return spec;
 }
 
-GaugeSpec read_gauge(const steer_gauge_options& options, const Model& model) {
+GaugeSpec read_gauge(const steer_gauge_options& options, const Session& session) {
+    const Model& model = session.model();
     check_enum(options.metric, STEER_METRIC_DOT, "metric");
     check_enum(options.reduce, STEER_REDUCE_LAST, "reduce");
     check_enum(options.reading, STEER_READING_TWIN, "reading");
@@ -93,8 +94,10 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Model& model) {
     check_enum(options.scale, STEER_SCALE_CALIBRATED, "scale");
     check_enum(options.rows, STEER_ROWS_READ, "rows");
     check_int(options.window, 1, kWindowMax, "window");
-    if (options.reading == STEER_READING_OWN_CORRECTED || options.reading == STEER_READING_TWIN)
-        not_built("reading", "OWN_CORRECTED and TWIN are not built yet: RAW and OWN are there");
+    if (options.reading == STEER_READING_OWN_CORRECTED)
+        not_built("reading", "OWN_CORRECTED is not built yet: RAW, OWN and TWIN are there");
+    if (options.reading == STEER_READING_TWIN && !session.has_twin())
+        fail(STEER_ERR_ARG, "reading TWIN is for a session with a twin: steer_session_options.twin = 1");
     if (options.scale == STEER_SCALE_CALIBRATED)
         not_built("scale CALIBRATED", "needs a vector calibrated by steer_vector_calibrate, which is not built yet: NATURAL");
     GaugeSpec spec;
@@ -106,7 +109,9 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Model& model) {
                   : options.reduce == STEER_REDUCE_MAX ? Reduce::max
                                                        : Reduce::last;
     spec.tap = options.tap == STEER_TAP_BEFORE ? Tap::before : Tap::after;
-    spec.own = options.reading == STEER_READING_OWN;
+    spec.reading = options.reading == STEER_READING_OWN    ? Reading::own
+                   : options.reading == STEER_READING_TWIN ? Reading::twin
+                                                           : Reading::raw;
     spec.rows = options.rows;
     spec.window = options.window;
     spec.layer_begin = options.layer_begin;
@@ -159,7 +164,7 @@ steer_status steer_gauge_add(steer_session* s, const steer_gauge_options* o, ste
         clear_out(out, "out");
         const PinnedSession session(s, "session");
         const auto options = read_options(o, default_gauge(), "steer_gauge_options");
-        *out = session->controls().add_gauge(read_gauge(options, session->model()));
+        *out = session->controls().add_gauge(read_gauge(options, *session));
     });
 }
 

@@ -30,10 +30,10 @@ steer_status steer_session_create(steer_model* m, const steer_session_options* o
         clear_out(out, "out");
         const PinnedModel model(m, "model");
         const steer_session_options given = read_options(o, default_options(), "steer_session_options");
-        if (given.twin != 0) not_built("twin", "twins are not built yet: set it to 0");
         SessionOptions options;
         options.context_max = check_int(given.context_max, 0, INT32_MAX, "context_max");
         options.prefill_chunk = check_int(given.prefill_chunk, 0, INT32_MAX, "prefill_chunk");
+        options.twin = check_int(given.twin, 0, 1, "twin") != 0;
         options.injection_max = check_int(given.injection_max, 0, kControlsMax, "injection_max");
         options.gauge_max = check_int(given.gauge_max, 0, kControlsMax, "gauge_max");
         *out = to_handle(std::make_shared<Session>(model.share(), options));

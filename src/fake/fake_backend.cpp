@@ -159,8 +159,9 @@ bool FakeBackend::compute(const Batch& batch, Results& results) {
         compute_logits(batch.logit_rows[i].token, &logits[i * vocab_]);
         score_logits(&logits[i * vocab_], static_cast<int32_t>(vocab_), batch.logit_rows[i], results.scores.emplace_back());
     }
+    const auto row = [&](int32_t index) { return index < 0 ? nullptr : &logits[static_cast<size_t>(index) * vocab_]; };
     for (const Draw& draw : batch.draws)
-        draw_token(&logits[static_cast<size_t>(draw.logit_row) * vocab_], draw, results.drawn.emplace_back());
+        draw_token(row(draw.logit_row), row(draw.twin_logit_row), draw, results.drawn.emplace_back());
     if (batch.logits != nullptr) std::copy(logits.begin(), logits.end(), batch.logits);
     return true;
 }

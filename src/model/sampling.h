@@ -38,13 +38,16 @@ struct Draw {
     std::span<const int32_t> tokens;     // the list so far, for penalties
     int32_t reply_begin;                 // presence and frequency look from here on
     std::span<const uint32_t> allowed;   // a bit per id; empty: all are
-    int32_t twin_logit_row = -1;         // for the KL budget
+    int32_t twin_logit_row = -1;         // of the same position without steering; -1: there is none, and no KL budget
 };
 
 struct Drawn {
     int32_t token = -1;
     bool finite = true; // false: a logit is NaN or all are masked; token is -1
-    float log_prob = 0.0f, entropy = 0.0f; // of the raw logits, natural logarithm
+    float log_prob = 0.0f, entropy = 0.0f; // of the raw logits within the KL budget, natural logarithm
+    float kl = std::numeric_limits<float>::quiet_NaN();            // of the same from the twin's; NaN: there is no twin
+    float kl_share = std::numeric_limits<float>::quiet_NaN();      // how much of the way the budget let through
+    float twin_log_prob = std::numeric_limits<float>::quiet_NaN(); // of the token
     std::vector<Candidate> top;            // settings->top_log_probs of them, best first
 };
 

@@ -48,12 +48,33 @@ struct FlatBatch {
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
                         row.strengths, {}});
         cancelled.push_back(row.cancelled);
+        const size_t drawn_before = draws.size();
+        add_logits(row);
+        if (row.twin_blocks != nullptr) add_twin(row, draws.size() > drawn_before);
+    }
+
+    void add_logits(const PassRow& row) {
         const auto first = static_cast<int32_t>(ids.size() - row.targets.size());
         for (size_t i = 0; i < row.targets.size(); i++)
             logit_rows.push_back({first + static_cast<int32_t>(i), row.targets[i], row.top_count, row.vocab_size});
         if (row.draw == nullptr) return;
         draws.push_back(*row.draw);
         draws.back().logit_row = static_cast<int32_t>(logit_rows.size());
+        logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1});
+    }
+
+    void add_twin(const PassRow& row, bool drawn) {
+        const BatchRow steered = rows.back();
+        const auto begin = static_cast<size_t>(steered.token_begin), count = row.ids.size();
+        for (size_t i = begin; i < begin + count; i++) {
+            ids.push_back(ids[i]);
+            positions.push_back(positions[i]);
+            chooses_reply.push_back(chooses_reply[i]);
+        }
+        rows.push_back({static_cast<int32_t>(begin + count), steered.token_count, steered.kv_len, row.twin_blocks->blocks(),
+                        row.twin_plan, {}, {}});
+        if (!drawn) return;
+        draws.back().twin_logit_row = static_cast<int32_t>(logit_rows.size());
         logit_rows.push_back({static_cast<int32_t>(ids.size()) - 1});
     }
 
@@ -66,20 +87,24 @@ struct FlatBatch {
 
 void give_out(Results& results, std::span<PassRow* const> rows) {
     size_t drawn = 0, score = 0, reading = 0;
+    const auto take_readings = [&](const RowPlan* plan, std::vector<float>& out) {
+        const size_t probes = plan == nullptr ? 0 : plan->probes.size();
+        if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
+        const auto begin = results.readings.begin() + static_cast<ptrdiff_t>(reading);
+        out.assign(begin, begin + static_cast<ptrdiff_t>(probes));
+        reading += probes;
+    };
     for (PassRow* row : rows) {
         row->left = results.cancelled;
         if (results.cancelled) continue;
-        const size_t probes = row->plan == nullptr ? 0 : row->plan->probes.size();
-        if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
-        row->readings.assign(results.readings.begin() + static_cast<ptrdiff_t>(reading),
-                             results.readings.begin() + static_cast<ptrdiff_t>(reading + probes));
-        reading += probes;
+        take_readings(row->plan, row->readings);
+        if (row->twin_blocks != nullptr) take_readings(row->twin_plan, row->twin_readings);
         for (size_t i = 0; i < row->targets.size(); i++) {
             row->scores.push_back(std::move(results.scores.at(score++)));
             row->finite = row->finite && row->scores.back().finite;
         }
         if (row->draw == nullptr) continue;
-        score++; // the draw's logit row has none of its own
+        score += row->twin_blocks == nullptr ? 1 : 2; // the draw's logit rows have none of their own
         row->drawn = std::move(results.drawn.at(drawn++));
         row->finite = row->finite && row->drawn.finite;
     }
@@ -96,6 +121,7 @@ void compute(Backend& backend, std::span<PassRow* const> rows) {
 bool take_blocks(PassRow& row) noexcept {
     try {
         row.blocks->make_writable(row.begin, row.end());
+        if (row.twin_blocks != nullptr) row.twin_blocks->make_writable(row.begin, row.end());
         return true;
     } catch (...) {
         note_failure(row);

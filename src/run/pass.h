@@ -24,7 +24,9 @@ struct PassRow {
     std::span<const int32_t> targets;       // tokens after the last of ids whose log-probabilities are wanted
     int32_t top_count = 0;                  // likeliest tokens with each of them
     int32_t vocab_size = 0;                 // of the real tokens
-    const Draw* draw = nullptr;             // a token is drawn after the last; logit_row is filled in by the pass
+    const Draw* draw = nullptr;             // a token is drawn after the last; its logit rows are filled in by the pass
+    BlockTable* twin_blocks = nullptr;      // the same tokens once more, pushed by nothing, with a cache of their own
+    const RowPlan* twin_plan = nullptr;     // its probes
     const std::atomic<bool>* cancelled = nullptr;
 
     steer_status status = STEER_OK;
@@ -33,7 +35,7 @@ struct PassRow {
     bool finite = true; // false: a logit is NaN, or nothing was left to draw from
     Drawn drawn;
     std::vector<Score> scores;
-    std::vector<float> readings;
+    std::vector<float> readings, twin_readings;
 
     int32_t end() const { return begin + static_cast<int32_t>(ids.size()); }
 };

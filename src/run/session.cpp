@@ -72,6 +72,7 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       context_max_(choose_context(options.context_max, model_->config().context_max)),
       prefill_chunk_(options.prefill_chunk),
+      twin_(options.twin),
       controls_(options.injection_max, options.gauge_max) {
     set_generation(model_->generation());
     text_settings_ = generation();
@@ -81,6 +82,7 @@ Session::Session(const Session& other, const Lock&)
     : model_(other.model_),
       context_max_(other.context_max_),
       prefill_chunk_(other.prefill_chunk_),
+      twin_(other.twin_),
       turn_(other.turn_.load()),
       cancelled_turn_(other.cancelled_turn_.load()),
       controls_(other.controls_),
@@ -90,6 +92,7 @@ Session::Session(const Session& other, const Lock&)
       reply_begin_(other.reply_begin_),
       sampled_(other.sampled_),
       blocks_(other.blocks_),
+      twin_blocks_(other.twin_blocks_),
       step_controls_(other.step_controls_),
       text_(other.text_),
       constraint_(other.constraint_),
@@ -156,8 +159,13 @@ void Session::check_open() const {
 
 // The caller holds list_mutex_, or nobody else knows the session yet.
 void Session::publish() {
-    cache_bytes_ = blocks_.bytes();
+    cache_bytes_ = blocks_.bytes() + twin_blocks_.bytes();
     pool_ = blocks_.pool();
+}
+
+void Session::truncate_cache(int32_t position_count) {
+    blocks_.truncate(position_count);
+    twin_blocks_.truncate(position_count);
 }
 
 std::pair<std::vector<int32_t>, std::vector<uint8_t>> Session::tokens() const {
@@ -182,7 +190,7 @@ uint32_t Session::set_tokens(int32_t position, std::span<const int32_t> ids, con
     ReplyConstraint constraint(settings->constraint);
     const std::lock_guard list_lock(list_mutex_);
     list_.replace(at, ids, marks); // the last that can fail
-    blocks_.truncate(list_.computed_count());
+    truncate_cache(list_.computed_count());
     begin_turn(list_.size(), 0, std::move(settings), std::move(text), std::move(constraint));
     publish();
     return turn_.load();
@@ -208,7 +216,7 @@ void Session::refresh(int32_t position) {
         fail(STEER_ERR_ARG, "position is {}, the list has {} tokens", position, list_.size());
     const std::lock_guard list_lock(list_mutex_);
     list_.drop_computed(position);
-    blocks_.truncate(list_.computed_count());
+    truncate_cache(list_.computed_count());
     publish();
 }
 

@@ -28,6 +28,7 @@ struct SessionOptions {
     int32_t context_max = 0;   // 0: the smaller of the model's and 8192
     int32_t prefill_chunk = 0; // 0: chosen
     int32_t injection_max = 16, gauge_max = 16;
+    bool twin = false;
 };
 
 // What a step gives out, with the memory behind its pointers.
@@ -52,6 +53,8 @@ class Session {
 
     Model& model() const { return *model_; }
     const std::shared_ptr<Model>& shared_model() const { return model_; }
+
+    bool has_twin() const { return twin_; }
 
     // [any]
     Controls& controls() { return controls_; }
@@ -94,12 +97,14 @@ class Session {
     void begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr settings, ReplyText text,
                     ReplyConstraint constraint) noexcept;
     void step_locked();
+    void truncate_cache(int32_t position_count);
     void check_open() const; // STEER_ERR_CANCELLED where it was freed meanwhile
     bool cancelled() const noexcept;
     void publish();
 
     const std::shared_ptr<Model> model_;
     int32_t context_max_, prefill_chunk_;
+    const bool twin_;
 
     mutable std::atomic<bool> busy_{false};
     std::atomic<bool> closing_{false};
@@ -117,7 +122,7 @@ class Session {
     bool sampled_ = false;                // a token of this turn, by this session: what came with a saved state is not
     uint64_t cache_bytes_ = 0;            // as published
     std::shared_ptr<CachePool> pool_;     // as published: of the blocks
-    BlockTable blocks_;
+    BlockTable blocks_, twin_blocks_;     // of the same positions
     StepControls step_controls_;
     ReplyText text_;
     ReplyConstraint constraint_;

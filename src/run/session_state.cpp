@@ -1,8 +1,9 @@
 // A conversation as bytes: who made it (the model's fingerprint), the tokens and their marks, where the reply begins, and
 // with the cache what steering each position was computed under and the blocks. Little endian, version 2:
-//     "STEERSES", version u32, flags u32 (1: with cache), fingerprint [32], token count u32, reply begin u32,
+//     "STEERSES", version u32, flags u32 (1: with cache, 2: and the twin's), fingerprint [32], token count u32, reply begin u32,
 //     computed count u32 (0 without cache), format size u32, tokens i32[count], marks u8[count],
 //     cache format (the backend's words), for each computed position: steering key u64, lowest site i32; the blocks;
+//     the twin's;
 //     SHA-256 over all before [32].
 #include "files/error.h"
 #include "files/quote.h"
@@ -20,7 +21,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr std::string_view kMagic = "STEERSES";
-constexpr uint32_t kVersion = 2, kWithCache = 1;
+constexpr uint32_t kVersion = 2, kWithCache = 1, kWithTwin = 2;
 constexpr size_t kHead = 8 + 4 + 4 + 32 + 4 * 4, kPerToken = 4 + 1, kPerComputed = 8 + 4, kTail = 32;
 
 class Writer { // into memory whose size was computed before
@@ -61,6 +62,8 @@ struct Header {
     uint32_t flags = 0;
     Digest made_by{};
     uint32_t count = 0, reply_begin = 0, computed = 0, format_size = 0;
+
+    size_t tables() const { return (flags & kWithTwin) != 0 ? 2 : 1; } // of blocks
 };
 
 Header read_header(std::string_view bytes) {
@@ -71,13 +74,13 @@ Header read_header(std::string_view bytes) {
         fail(STEER_ERR_UNSUPPORTED, "saved state: version {}, this library reads {}", version, kVersion);
     Header header;
     header.flags = in.take<uint32_t>();
-    if ((header.flags & ~kWithCache) != 0) fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
+    if ((header.flags & ~(kWithCache | kWithTwin)) != 0) fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
     header.made_by = in.take<Digest>();
     header.count = in.take<uint32_t>(), header.reply_begin = in.take<uint32_t>();
     header.computed = in.take<uint32_t>(), header.format_size = in.take<uint32_t>();
     if (header.reply_begin > header.count) refuse("the reply begins behind its end");
     if (header.computed > 0 && header.computed >= header.count) refuse("more is computed than all but the last token");
-    if ((header.flags & kWithCache) == 0 && (header.computed > 0 || header.format_size > 0))
+    if ((header.flags & kWithCache) == 0 && (header.computed > 0 || header.format_size > 0 || header.tables() > 1))
         refuse("it has a cache and says that it has none");
     return header;
 }
@@ -95,8 +98,8 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
     const Lock lock(*this);
     Header header{0, model_->fingerprint(), static_cast<uint32_t>(list_.size()), static_cast<uint32_t>(reply_begin_), 0, 0};
     const auto write = [&](size_t block_bytes, std::string_view format, const auto& write_blocks) {
-        const std::span<const BlockId> blocks = blocks_.blocks().first(block_count(header.computed));
-        const size_t size = fixed_size(header) + blocks.size() * block_bytes;
+        const size_t blocks = block_count(header.computed);
+        const size_t size = fixed_size(header) + header.tables() * blocks * block_bytes;
         char* const begin = place(size);
         if (begin == nullptr) return;
         Writer out(begin);
@@ -112,7 +115,8 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
             out.put(list_.computed[i].key);
             out.put(list_.computed[i].lowest_site);
         }
-        write_blocks(blocks, out);
+        write_blocks(blocks_.blocks().first(blocks), out);
+        if (header.tables() > 1) write_blocks(twin_blocks_.blocks().first(blocks), out);
         out.put(sha256(begin, size - kTail));
     };
     const bool cache_there = blocks_.pool() && blocks_.pool() == model_->pool() && list_.computed_count() > 0;
@@ -120,7 +124,7 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
     model_->with_cache([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
         if (blocks_.pool() != pool) return write(0, {}, [](auto, Writer&) {}); // dropped in between
         const std::string format = backend.cache_format();
-        header.flags = kWithCache;
+        header.flags = twin_ ? kWithCache | kWithTwin : kWithCache;
         header.computed = static_cast<uint32_t>(list_.computed_count());
         header.format_size = static_cast<uint32_t>(format.size());
         write(pool->block_bytes(), format, [&](std::span<const BlockId> blocks, Writer& out) {
@@ -136,7 +140,7 @@ void Session::load_state(std::string_view bytes) {
     const Lock lock(*this);
     const Header header = read_header(bytes);
     const uint64_t fixed = fixed_size(header), block_bytes = bytes.size() - std::min<uint64_t>(fixed, bytes.size());
-    const size_t blocks = block_count(header.computed);
+    const size_t blocks = block_count(header.computed) * header.tables();
     if (bytes.size() < fixed || (blocks == 0 ? block_bytes != 0 : block_bytes % blocks != 0))
         refuse("its size is not what its counts say");
     Digest sum;
@@ -168,26 +172,34 @@ void Session::load_state(std::string_view bytes) {
     ReplyConstraint constraint(settings->constraint);
     constraint.replay(model_->tokenizer(), std::span(list.ids).subspan(header.reply_begin), settings->stop_tokens);
 
-    BlockTable table;
-    if (blocks > 0) {
+    BlockTable table, twin_table;
+    if (blocks > 0 && twin_ && header.tables() == 1) { // saved by a session without a twin: both are computed together
+        list.drop_computed(0);
+    } else if (blocks > 0) {
         model_->with_cache([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
             if (backend.cache_format() != format || pool->block_bytes() != block_bytes / blocks)
                 fail(STEER_ERR_MISMATCH, "saved state: its cache is {}, this model's is {}: load the model with the same dtype, "
                                          "or save without STEER_STATE_CACHE", quote(format), backend.cache_format());
-            table = BlockTable(pool);
-            table.make_writable(0, static_cast<int32_t>(header.computed));
-            for (const BlockId block : table.blocks()) backend.write_block(block, in.bytes(pool->block_bytes()).data());
+            const auto read = [&](BlockTable& blocks_read) {
+                blocks_read = BlockTable(pool);
+                blocks_read.make_writable(0, static_cast<int32_t>(header.computed));
+                for (const BlockId block : blocks_read.blocks()) backend.write_block(block, in.bytes(pool->block_bytes()).data());
+            };
+            read(table);
+            if (twin_) read(twin_table);
         });
     } else { // what is computed already of the same tokens stays
         TokenList kept = list_;
         kept.replace(0, list.ids, list.marks.data());
         list = std::move(kept);
-        table = blocks_;
+        table = blocks_, twin_table = twin_blocks_;
         table.truncate(list.computed_count());
+        twin_table.truncate(list.computed_count());
     }
     const std::lock_guard list_lock(list_mutex_);
     list_ = std::move(list);
     blocks_ = std::move(table);
+    twin_blocks_ = std::move(twin_table);
     begin_turn(static_cast<int32_t>(header.reply_begin), static_cast<int32_t>(header.count - header.reply_begin),
                std::move(settings), std::move(text), std::move(constraint));
     publish();

@@ -118,6 +118,7 @@ bool Step::plan_pass() {
         const std::lock_guard lock(session_.list_mutex_);
         list.drop_computed(0);
         session_.blocks_ = BlockTable(pool);
+        session_.twin_blocks_ = BlockTable(pool);
         session_.publish();
     }
     const int32_t begin = list.computed_count();
@@ -144,6 +145,10 @@ bool Step::plan_pass() {
     row_.chooses_reply = chooses_reply_;
     row_.blocks = &session_.blocks_;
     row_.plan = controls_.plan();
+    if (session_.twin_) {
+        row_.twin_blocks = &session_.twin_blocks_;
+        row_.twin_plan = controls_.twin_plan();
+    }
     row_.strengths = controls_.row_strengths();
     row_.cancelled = &session_.cancel_hint_;
     if (samples) {
@@ -192,7 +197,7 @@ void Step::take_results() {
     prompt_key_ = controls_.key(kSpanPrompt), reply_key_ = controls_.key(kSpanReply);
     const int32_t count = static_cast<int32_t>(row_.ids.size());
     controls_.fill_strengths(out_.strengths);
-    controls_.fill_gauges(row_.readings, samples(), out_.gauges);
+    controls_.fill_gauges(row_.readings, row_.twin_readings, samples(), out_.gauges);
     controls_.fill_push_free(session_.list_.lowest_after(prompt_key_, reply_key_, count), out_.push_free);
     if (samples()) take_token();
     else take_prompt();
@@ -226,6 +231,9 @@ void Step::take_token() {
     out_.step.position = row_.end();
     out_.step.log_prob = drawn.log_prob;
     out_.step.entropy = drawn.entropy;
+    out_.step.kl = drawn.kl;
+    out_.step.kl_share = drawn.kl_share;
+    out_.step.twin_log_prob = drawn.twin_log_prob;
     for (const Candidate& candidate : drawn.top) out_.top.push_back(to_c(candidate));
     out_.step.top_count = static_cast<uint32_t>(drawn.top.size());
     out_.bytes = tokenizer.token_bytes(drawn.token);

@@ -79,14 +79,15 @@ void StepControls::fill_strengths(std::vector<float>& out) const {
     for (const Ramp& ramp : ramps_) out[STEER_SLOT(ramp.id)] = ramp.value();
 }
 
-void StepControls::fill_gauges(std::span<const float> readings, bool samples, std::vector<float>& out) {
+void StepControls::fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, bool samples,
+                               std::vector<float>& out) {
     const auto& gauges = in_force_->view.gauges;
     out.assign(in_force_->view.gauge_slots, kUnknownValue);
     std::vector<float> layers;
     for (size_t i = 0; i < gauges.size(); i++) {
         layers.clear();
-        for (const int32_t probe : in_force_->compiled.gauges[i].probes)
-            layers.push_back(readings[static_cast<size_t>(probe)]);
+        const std::span<const float> from = gauges[i].spec->reading == Reading::twin ? twin_readings : readings;
+        for (const int32_t probe : in_force_->compiled.gauges[i].probes) layers.push_back(from[static_cast<size_t>(probe)]);
         const float value = reduce_layers(gauges[i].spec->reduce, layers);
         out[STEER_SLOT(gauges[i].id)] = samples ? windows_[i].values.push(value) : value;
     }
@@ -95,7 +96,8 @@ void StepControls::fill_gauges(std::span<const float> readings, bool samples, st
 void StepControls::fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const {
     out.assign(in_force_->view.gauge_slots, 0);
     for (size_t i = 0; i < in_force_->view.gauges.size(); i++)
-        out[STEER_SLOT(in_force_->view.gauges[i].id)] = in_force_->compiled.gauges[i].highest < lowest_pushed;
+        out[STEER_SLOT(in_force_->view.gauges[i].id)] = in_force_->view.gauges[i].spec->reading == Reading::twin ||
+                                                        in_force_->compiled.gauges[i].highest < lowest_pushed;
 }
 
 void StepControls::fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,

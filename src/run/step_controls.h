@@ -31,13 +31,14 @@ class StepControls {
     void begin_step(const Controls& controls, int32_t layer_count, bool samples);
 
     const RowPlan* plan() const { return &in_force_->compiled.row; }
+    const RowPlan* twin_plan() const { return &in_force_->compiled.twin_row; }
     std::span<const float> row_strengths() const { return row_strengths_; } // in the plan's order
     SteeringKey key(SpanMask span) const;
 
     // By slot. A token's values enter the windows, a prompt's are shown alone. lowest_pushed: the lowest site at which
     // anything was pushed at this position or before it in the cache.
     void fill_strengths(std::vector<float>& out) const;
-    void fill_gauges(std::span<const float> readings, bool samples, std::vector<float>& out);
+    void fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, bool samples, std::vector<float>& out);
     void fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const;
     void fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,
                       std::vector<float>& strengths) const; // no pass was run

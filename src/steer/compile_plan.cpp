@@ -56,7 +56,7 @@ std::vector<Probe> probes_of(const GaugeSpec& spec) {
     for (int32_t layer = begin; layer < end; layer++) {
         const VectorRow* row = spec.vector->row(layer, spec.rows);
         if (row == nullptr) continue;
-        probes.push_back({spec.vector->measured_at(layer), spec.tap, spec.metric, spec.own, row->norm,
+        probes.push_back({spec.vector->measured_at(layer), spec.tap, spec.metric, spec.reading == Reading::own, row->norm,
                           row->values.data(), direction_key(*spec.vector, layer, spec.rows)});
     }
     return probes;
@@ -146,13 +146,15 @@ CompiledPlan compile_plan(std::span<const InjectionSpec* const> injections, std:
     plan.gauges.resize(gauges.size(), PlannedGauge{{}, INT32_MAX, INT32_MIN});
     for (const auto& [probe, gauge] : placed) {
         PlannedGauge& planned = plan.gauges[gauge];
-        planned.probes.push_back(static_cast<int32_t>(plan.row.probes.size()));
+        RowPlan& row = gauges[gauge]->reading == Reading::twin ? plan.twin_row : plan.row;
+        planned.probes.push_back(static_cast<int32_t>(row.probes.size()));
         planned.lowest = std::min(planned.lowest, probe.site);
         planned.highest = std::max(planned.highest, probe.site);
-        plan.row.probes.push_back(probe);
+        row.probes.push_back(probe);
     }
 
     plan.row.index(layer_count);
+    plan.twin_row.index(layer_count);
     return plan;
 }
 

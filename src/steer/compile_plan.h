@@ -24,7 +24,7 @@ struct GaugeSpec {
     VectorPtr vector;
     Metric metric = Metric::cosine;
     Tap tap = Tap::before;
-    bool own = false;
+    Reading reading = Reading::raw;
     int32_t rows = 0;                       // STEER_ROWS_*
     int32_t layer_begin = 0, layer_end = 0; // clipped to what the vector has
     Reduce reduce = Reduce::mean;
@@ -45,12 +45,13 @@ struct PlannedInjection {
 };
 
 struct PlannedGauge {
-    std::vector<int32_t> probes; // into RowPlan::probes, by layer
+    std::vector<int32_t> probes; // into the probes of the row, or of the twin's, by layer
     int32_t lowest, highest;     // sites
 };
 
 struct CompiledPlan {
     RowPlan row;
+    RowPlan twin_row; // probes alone: those of the gauges that read the twin
     std::vector<PlannedInjection> injections; // in the order of the row's strengths
     std::vector<PlannedGauge> gauges;         // as given
 };

@@ -15,8 +15,9 @@ void draw_and_score(const at::Tensor& logits, const Batch& batch, Results& resul
         Score& score = results.scores.emplace_back();
         if (row.target >= 0 || row.top_count > 0) score_logits(values + i * vocab, static_cast<int32_t>(vocab), row, score);
     }
+    const auto row = [&](int32_t index) { return index < 0 ? nullptr : values + static_cast<size_t>(index) * vocab; };
     for (const Draw& draw : batch.draws)
-        draw_token(values + static_cast<size_t>(draw.logit_row) * vocab, draw, results.drawn.emplace_back());
+        draw_token(row(draw.logit_row), row(draw.twin_logit_row), draw, results.drawn.emplace_back());
     if (batch.logits != nullptr) std::copy_n(values, batch.logit_rows.size() * vocab, batch.logits);
 }
 

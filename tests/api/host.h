@@ -69,11 +69,12 @@ inline Model load(int32_t residency = STEER_RESIDENCY_DEVICE, const std::string&
     return model;
 }
 
-inline Session create(steer_model* model, int32_t context = 0, int32_t chunk = 0) {
+inline Session create(steer_model* model, int32_t context = 0, int32_t chunk = 0, bool twin = false) {
     steer_session_options options;
     steer_session_options_init(&options, sizeof options);
     options.context_max = context;
     options.prefill_chunk = chunk;
+    options.twin = twin;
     Session session;
     OK(steer_session_create(model, &options, session.out(), &err));
     return session;

@@ -29,7 +29,6 @@ TEST_CASE("what is not built yet is refused by name") {
         FAILS(steer_gauge_add(session, &options, &id, &err), STEER_ERR_UNSUPPORTED, words);
     };
     refuse_gauge([](auto& o) { o.reading = STEER_READING_OWN_CORRECTED; }, "reading");
-    refuse_gauge([](auto& o) { o.reading = STEER_READING_TWIN; }, "TWIN");
     refuse_gauge([](auto& o) { o.scale = STEER_SCALE_CALIBRATED; }, "CALIBRATED");
     const auto refuse_generation = [&](auto change, const char* words) {
         steer_generation_options options = plain_generation();
@@ -37,7 +36,6 @@ TEST_CASE("what is not built yet is refused by name") {
         FAILS(steer_session_set_generation(session, &options, &err), STEER_ERR_UNSUPPORTED, words);
     };
     refuse_generation([](auto& o) { o.guard = STEER_GUARD_REPORT; }, "guard");
-    refuse_generation([](auto& o) { o.kl_budget = 1.0f; }, "kl_budget");
     const auto refuse_load = [&](auto change, const char* words) {
         steer_model_options options;
         steer_model_options_init(&options, sizeof options);
@@ -48,11 +46,6 @@ TEST_CASE("what is not built yet is refused by name") {
     refuse_load([](auto& o) { o.weights = STEER_WEIGHTS_INT8; }, "weights");
     refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "steer_manifest.json");
     refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
-    steer_session_options twin;
-    steer_session_options_init(&twin, sizeof twin);
-    twin.twin = 1;
-    steer_session* no_session = nullptr;
-    FAILS(steer_session_create(model, &twin, &no_session, &err), STEER_ERR_UNSUPPORTED, "twin");
     steer_vector* no_vector = nullptr;
     FAILS(steer_vector_calibrate(model, vector, nullptr, 0, nullptr, &no_vector, &err), STEER_ERR_UNSUPPORTED, "calibrate");
     FAILS(steer_vector_save(vector, "/nowhere/x", STEER_FORMAT_GGUF, &err), STEER_ERR_UNSUPPORTED, "GGUF");

@@ -35,7 +35,7 @@ struct Case { // a draw with what it points to
     }
     Drawn drawn() const {
         Drawn result;
-        draw_token(logits.data(), draw(), result);
+        draw_token(logits.data(), nullptr, draw(), result);
         return result;
     }
     FilteredLogits filtered() const {

@@ -464,6 +464,8 @@ class Step:
     log_prob: float
     entropy: float
     kl: float
+    kl_share: float
+    twin_log_prob: float
     pending_count: int
     milliseconds: float
     gauges: list = field(default_factory=list)
@@ -486,7 +488,8 @@ class Step:
 
         is_prompt = bool(s.flags & STEP_PROMPT)
         return cls(
-            s.status, s.finish, s.flags, s.turn, s.position, s.token, s.log_prob, s.entropy, s.kl, s.pending_count,
+            s.status, s.finish, s.flags, s.turn, s.position, s.token, s.log_prob, s.entropy, s.kl, s.kl_share,
+            s.twin_log_prob, s.pending_count,
             s.milliseconds, gauges=s.gauges[: s.gauge_count], push_free=s.gauge_push_free[: s.gauge_count],
             strengths=s.strengths[: s.strength_count], top=[] if is_prompt else candidates(0),
             prompt_log_probs=s.prompt_log_probs[: s.prompt_count],

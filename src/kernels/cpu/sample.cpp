@@ -1,5 +1,6 @@
 #include "kernels/cpu/sample.h"
 
+#include "kernels/cpu/kl_budget.h"
 #include "kernels/cpu/logit_passes.h"
 #include "kernels/cpu/philox.h"
 
@@ -89,21 +90,35 @@ int32_t draw_by_noise(const FilteredLogits& f, uint64_t seed, int32_t position) 
 
 } // namespace
 
-void draw_token(const float* logits, const Draw& draw, Drawn& drawn) {
+void draw_token(const float* logits, const float* twin_logits, const Draw& draw, Drawn& drawn) {
     thread_local FilteredLogits filtered;
-    thread_local std::vector<float> block_max;
-    const std::span<const float> row(logits, static_cast<size_t>(std::max(draw.vocab_size, 0)));
+    thread_local std::vector<float> block_max, mixed;
+    const auto size = static_cast<size_t>(std::max(draw.vocab_size, 0));
+    std::span<const float> row(logits, size);
     drawn = {};
     drawn.finite = false;
     LogitSummary summary = look_over(row, block_max);
     if (!summary.finite) return;
-    filter_logits(logits, draw, filtered);
+    LogitSummary twin;
+    if (twin_logits != nullptr) {
+        const std::span<const float> twin_row(twin_logits, size);
+        twin = look_over(twin_row, block_max);
+        if (!twin.finite) return;
+        add_sums(twin_row, block_max, twin);
+        const KlOutcome limited = limit_kl(row, twin_row, draw.settings->kl_budget, mixed);
+        drawn.kl = limited.kl;
+        drawn.kl_share = limited.share;
+        if (limited.share < 1.0f) row = mixed;
+        summary = look_over(row, block_max);
+    }
+    filter_logits(row.data(), draw, filtered);
     if (filtered.best < 0) return; // all are masked
     add_sums(row, block_max, summary);
 
     drawn.token = filtered.greedy ? filtered.best : draw_by_noise(filtered, draw.seed, draw.position);
     drawn.finite = true;
-    drawn.log_prob = summary.log_prob(logits[drawn.token]);
+    drawn.log_prob = summary.log_prob(row[static_cast<size_t>(drawn.token)]);
+    if (twin_logits != nullptr) drawn.twin_log_prob = twin.log_prob(twin_logits[drawn.token]);
     drawn.entropy = static_cast<float>(summary.entropy);
     likeliest(row, block_max, summary, draw.settings->top_log_probs, drawn.top);
 }

@@ -16,7 +16,8 @@
 // depends on no order of sorting. Then the draw: Gumbel-max over the kept set, noise as in philox.h. Greedy takes the
 // lowest id among equals.
 //
-// Log-probabilities and entropy are those of the logits as they came, over ids below vocab_size.
+// Before all of this the KL budget mixes the logits with the twin's where they are too far apart (kl_budget.h).
+// Log-probabilities and entropy are those of the logits after the budget, over ids below vocab_size.
 #pragma once
 
 #include "model/backend.h"
@@ -42,8 +43,8 @@ struct FilteredLogits {
 // logits [draw.vocab_size or more], without NaN.
 void filter_logits(const float* logits, const Draw& draw, FilteredLogits& filtered);
 
-// kl_budget and twin_logit_row are the caller's to refuse.
-void draw_token(const float* logits, const Draw& draw, Drawn& drawn);
+// twin_logits: those of draw.twin_logit_row, or nullptr.
+void draw_token(const float* logits, const float* twin_logits, const Draw& draw, Drawn& drawn);
 
 void score_logits(const float* logits, int32_t vocab_size, const LogitRow& row, Score& score);
 
