@@ -54,7 +54,7 @@ void rename(Tree& parent, size_t index, std::string key) { // may make a key twi
 
 void change_number(Tree& node, Random& random) {
     if (node.is_number_float()) node = node.get<double>() * (below(random, 2) ? 1e10 : -0.5);
-    else node = node.get<int64_t>() + static_cast<int64_t>(below(random, 5)) - 2;
+    else node = static_cast<int64_t>(node.get<uint64_t>() + below(random, 5) - 2); // wraps around
 }
 
 void change(Tree& root, Random& random, const MutateText& mutate) {
