@@ -2,6 +2,8 @@
 #include "api/args.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "files/quote.h"
+#include "steer/strength.h"
 
 #include <limits>
 
@@ -38,12 +40,37 @@ VectorPtr fitting_vector(const steer_vector* handle, const Model& model) {
 
 void refuse_unbuilt(const steer_injection_options& options) {
     if (options.op == STEER_OP_INTERVAL) not_built("op INTERVAL", "not built yet: ADD and ADD_KEEP_NORM are there");
-    if (options.unit != STEER_UNIT_RAW)
-        not_built("unit", "relative and gaps need a vector calibrated by steer_vector_calibrate, which is not built yet: RAW");
+    if (options.op != STEER_OP_ADD && options.unit != STEER_UNIT_RAW)
+        not_built("unit", "relative and gaps are for op ADD: RAW");
     if (options.condition_count != 0 || options.conditions != nullptr)
         not_built("conditions", "not built yet: set the strength from the host");
     if (options.hold_gauge != 0 || options.hold_target != 0.0f || options.hold_rate != 0.0f)
         not_built("hold_gauge", "not built yet: set the strength from the host");
+}
+
+// What carries a calibration must be what it was measured on.
+const Calibration& need_calibration(const Vector& vector, const Model& model, const char* field) {
+    if (vector.calibration == nullptr)
+        fail(STEER_ERR_UNSUPPORTED, "{} needs a calibrated vector: {} is not, see steer_vector_calibrate", field, quote(vector.name));
+    if (vector.calibration->weights != model.weights_format())
+        fail(STEER_ERR_UNSUPPORTED, "{}: vector {} was calibrated with another format of weights: steer_vector_calibrate", field,
+             quote(vector.name));
+    return *vector.calibration;
+}
+
+// Layers left at what init says are the band of the calibration.
+void set_unit(const steer_injection_options& options, const Model& model, InjectionSpec& spec) {
+    if (options.unit == STEER_UNIT_RAW) return;
+    const Calibration& calibration = need_calibration(*spec.vector, model, options.unit == STEER_UNIT_GAPS ? "unit GAPS" : "unit RELATIVE");
+    if (spec.rows != STEER_ROWS_WRITE) fail(STEER_ERR_ARG, "rows is READ: the units RELATIVE and GAPS are those of the write rows");
+    const bool left = spec.layer_begin == 0 && spec.layer_end == INT32_MAX;
+    if (left) spec.layer_begin = calibration.band_begin, spec.layer_end = calibration.band_end;
+    if (spec.layer_begin != calibration.band_begin || spec.layer_end != calibration.band_end)
+        fail(STEER_ERR_UNSUPPORTED, "layers [{}, {}): vector {} was calibrated for pushes at [{}, {}): steer_vector_calibrate",
+             spec.layer_begin, spec.layer_end, quote(spec.vector->name), calibration.band_begin, calibration.band_end);
+    StrengthScale scale = strength_scale(*spec.vector, options.unit, spec.layer_begin, spec.layer_end, spec.layer_scales);
+    if (spec.layer_scales.empty()) spec.relative = scale.relative; // another curve than was calibrated has another response
+    spec.layer_scales = std::move(scale.factors);
 }
 
 std::vector<float> read_scales(const steer_injection_options& options, int32_t layer_count) {
@@ -81,6 +108,7 @@ InjectionSpec read_injection(const steer_injection_options& options, const Model
     spec.layer_begin = options.layer_begin;
     spec.layer_end = options.layer_end;
     spec.layer_scales = read_scales(options, model.config().layer_count);
+    set_unit(options, model, spec);
     check_injection(spec, model.config().layer_count);
     return spec;
 }
@@ -94,12 +122,8 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Session& session)
     check_enum(options.scale, STEER_SCALE_CALIBRATED, "scale");
     check_enum(options.rows, STEER_ROWS_READ, "rows");
     check_int(options.window, 1, kWindowMax, "window");
-    if (options.reading == STEER_READING_OWN_CORRECTED)
-        not_built("reading", "OWN_CORRECTED is not built yet: RAW, OWN and TWIN are there");
     if (options.reading == STEER_READING_TWIN && !session.has_twin())
         fail(STEER_ERR_ARG, "reading TWIN is for a session with a twin: steer_session_options.twin = 1");
-    if (options.scale == STEER_SCALE_CALIBRATED)
-        not_built("scale CALIBRATED", "needs a vector calibrated by steer_vector_calibrate, which is not built yet: NATURAL");
     GaugeSpec spec;
     spec.vector = fitting_vector(options.vector, model);
     spec.metric = options.metric == STEER_METRIC_COSINE       ? Metric::cosine
@@ -109,9 +133,8 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Session& session)
                   : options.reduce == STEER_REDUCE_MAX ? Reduce::max
                                                        : Reduce::last;
     spec.tap = options.tap == STEER_TAP_BEFORE ? Tap::before : Tap::after;
-    spec.reading = options.reading == STEER_READING_OWN    ? Reading::own
-                   : options.reading == STEER_READING_TWIN ? Reading::twin
-                                                           : Reading::raw;
+    constexpr Reading kReadings[] = {Reading::raw, Reading::own, Reading::corrected, Reading::twin}; // as STEER_READING_*
+    spec.reading = kReadings[options.reading];
     spec.rows = options.rows;
     spec.window = options.window;
     spec.layer_begin = options.layer_begin;
@@ -122,6 +145,9 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Session& session)
         spec.layer_end = spec.layer_begin + 1;
     }
     check_layers(spec.layer_begin, spec.layer_end);
+    spec.calibrated = options.scale == STEER_SCALE_CALIBRATED;
+    if (spec.calibrated) need_calibration(*spec.vector, model, "scale CALIBRATED");
+    if (spec.reading == Reading::corrected) need_calibration(*spec.vector, model, "reading OWN_CORRECTED");
     check_gauge(spec, model.config().layer_count);
     return spec;
 }

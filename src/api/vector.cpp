@@ -2,6 +2,7 @@
 #include "api/args.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "run/calibration.h"
 #include "run/extraction.h"
 #include "run/log.h"
 
@@ -161,11 +162,17 @@ steer_status steer_vector_extract(steer_model* m, const steer_contrast_pair* pai
     });
 }
 
-steer_status steer_vector_calibrate(steer_model*, const steer_vector*, const steer_contrast_pair*, size_t,
-                                    const steer_extract_options*, steer_vector** out, steer_error* err) {
+steer_status steer_vector_calibrate(steer_model* m, const steer_vector* v, const steer_contrast_pair* pairs, size_t count,
+                                    const steer_extract_options* o, steer_vector** out, steer_error* err) {
     return guard(err, [&] {
         clear_out(out, "out");
-        not_built("steer_vector_calibrate", "not built yet: raw strengths and natural gauges are there");
+        const PinnedModel model(m, "model");
+        const VectorPtr vector = PinnedVector(v, "vector").share();
+        check_fits(*vector, *model);
+        const steer_extract_options given = read_options(o, default_extract_options(), "steer_extract_options");
+        const CalibrationOptions options{given.layer_begin, given.layer_end, given.seed, given.name == nullptr ? "" : given.name};
+        const Progress progress = to_progress(given.progress_fn, given.progress_user, [&] { return model.alive(); });
+        *out = to_handle(calibrate_vector(model.share(), *vector, read_pairs(pairs, count), options, progress));
     });
 }
 
@@ -179,7 +186,7 @@ steer_status steer_vector_get_info(const steer_vector* v, steer_vector_info* out
         info.hidden_size = vector->hidden_size;
         info.site_measured = vector->site_measured;
         info.site_applied = vector->site_applied;
-        info.calibrated = vector->calibrated;
+        info.calibrated = vector->calibration != nullptr;
         info.best_begin = vector->best_begin;
         info.best_end = vector->best_end;
         info.gauge_layer = vector->gauge_layer;

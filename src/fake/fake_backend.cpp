@@ -244,8 +244,11 @@ void FakeBackend::visit(const Batch& batch, Row& row, int32_t site, int32_t toke
 void FakeBackend::capture(const Batch& batch, int32_t site, Tap tap, int32_t token) const {
     for (const Capture& wanted : batch.captures) {
         if (wanted.tap != tap || site < wanted.site_begin || site >= wanted.site_end) continue;
-        if (std::find(wanted.tokens.begin(), wanted.tokens.end(), token) == wanted.tokens.end()) continue;
-        float* sums = wanted.sums + static_cast<size_t>(site - wanted.site_begin) * hidden_;
+        const auto found = std::find(wanted.tokens.begin(), wanted.tokens.end(), token);
+        if (found == wanted.tokens.end()) continue;
+        const size_t row = wanted.each ? static_cast<size_t>(found - wanted.tokens.begin()) : 0;
+        const auto sites = static_cast<size_t>(wanted.site_end - wanted.site_begin);
+        float* sums = wanted.sums + (row * sites + static_cast<size_t>(site - wanted.site_begin)) * hidden_;
         for (size_t i = 0; i < hidden_; i++) sums[i] += x_[i];
     }
 }

@@ -44,11 +44,12 @@ struct LogitRow { // a token whose logits are wanted
     int32_t vocab_size = 0; // ids from here on are padding and have no share; 0: all are real
 };
 
-struct Capture { // states summed over tokens, for extraction and calibration
+struct Capture { // states of tokens, summed or each for itself: for extraction and calibration
     int32_t site_begin = 0, site_end = 0;
     Tap tap = Tap::before;
     std::span<const int32_t> tokens; // indices into Batch::ids
-    float* sums = nullptr;           // [site_end - site_begin, hidden size]; added to
+    float* sums = nullptr;           // [site_end - site_begin, hidden size]; each: [tokens, sites, hidden size]; added to
+    bool each = false;
 };
 
 // Called between sites with the live residual stream; true: it was edited. Shape only: no backend has it yet.

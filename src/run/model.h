@@ -38,6 +38,7 @@ class Model {
     const ChatTemplate& chat_template() const; // STEER_ERR_UNSUPPORTED where the model's own cannot be understood
     const Digest& fingerprint() const { return fingerprint_; }
     const Generation& generation() const { return generation_; } // its defaults; seed 0
+    int32_t weights_format() const { return options_.weights; } // STEER_WEIGHTS_*
     int32_t real_vocab_size() const; // ids from here on are padding
     ConstraintCache& constraints() { return constraints_; } // for any thread
 

@@ -197,8 +197,9 @@ void Step::take_results() {
     prompt_key_ = controls_.key(kSpanPrompt), reply_key_ = controls_.key(kSpanReply);
     const int32_t count = static_cast<int32_t>(row_.ids.size());
     controls_.fill_strengths(out_.strengths);
-    controls_.fill_gauges(row_.readings, row_.twin_readings, samples(), out_.gauges);
-    controls_.fill_push_free(session_.list_.lowest_after(prompt_key_, reply_key_, count), out_.push_free);
+    const int32_t lowest_pushed = session_.list_.lowest_after(prompt_key_, reply_key_, count);
+    controls_.fill_gauges(row_.readings, row_.twin_readings, lowest_pushed, samples(), out_.gauges);
+    controls_.fill_push_free(lowest_pushed, out_.push_free);
     if (samples()) take_token();
     else take_prompt();
     computed_ = true;

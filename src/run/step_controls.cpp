@@ -1,5 +1,7 @@
 #include "run/step_controls.h"
 
+#include "steer/gauge_value.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -79,15 +81,27 @@ void StepControls::fill_strengths(std::vector<float>& out) const {
     for (const Ramp& ramp : ramps_) out[STEER_SLOT(ramp.id)] = ramp.value();
 }
 
-void StepControls::fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, bool samples,
-                               std::vector<float>& out) {
+bool StepControls::is_push_free(size_t gauge, int32_t lowest_pushed) const {
+    return in_force_->view.gauges[gauge].spec->reading == Reading::twin || in_force_->compiled.gauges[gauge].highest < lowest_pushed;
+}
+
+void StepControls::fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, int32_t lowest_pushed,
+                               bool samples, std::vector<float>& out) {
     const auto& gauges = in_force_->view.gauges;
     out.assign(in_force_->view.gauge_slots, kUnknownValue);
+    std::vector<PushInForce> pushes;
+    for (size_t i = 0; i < ramps_.size(); i++) {
+        const ActiveInjection& injection = in_force_->view.injections[i];
+        pushes.push_back({injection.spec.get(), injection.lowest_site, ramps_[i].value()});
+    }
     std::vector<float> layers;
     for (size_t i = 0; i < gauges.size(); i++) {
         layers.clear();
+        const PlannedGauge& planned = in_force_->compiled.gauges[i];
         const std::span<const float> from = gauges[i].spec->reading == Reading::twin ? twin_readings : readings;
-        for (const int32_t probe : in_force_->compiled.gauges[i].probes) layers.push_back(from[static_cast<size_t>(probe)]);
+        for (size_t j = 0; j < planned.probes.size(); j++)
+            layers.push_back(gauge_value(*gauges[i].spec, planned.layers[j], from[static_cast<size_t>(planned.probes[j])], pushes,
+                                         is_push_free(i, lowest_pushed)));
         const float value = reduce_layers(gauges[i].spec->reduce, layers);
         out[STEER_SLOT(gauges[i].id)] = samples ? windows_[i].values.push(value) : value;
     }
@@ -96,8 +110,7 @@ void StepControls::fill_gauges(std::span<const float> readings, std::span<const 
 void StepControls::fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const {
     out.assign(in_force_->view.gauge_slots, 0);
     for (size_t i = 0; i < in_force_->view.gauges.size(); i++)
-        out[STEER_SLOT(in_force_->view.gauges[i].id)] = in_force_->view.gauges[i].spec->reading == Reading::twin ||
-                                                        in_force_->compiled.gauges[i].highest < lowest_pushed;
+        out[STEER_SLOT(in_force_->view.gauges[i].id)] = is_push_free(i, lowest_pushed);
 }
 
 void StepControls::fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,

@@ -38,7 +38,8 @@ class StepControls {
     // By slot. A token's values enter the windows, a prompt's are shown alone. lowest_pushed: the lowest site at which
     // anything was pushed at this position or before it in the cache.
     void fill_strengths(std::vector<float>& out) const;
-    void fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, bool samples, std::vector<float>& out);
+    void fill_gauges(std::span<const float> readings, std::span<const float> twin_readings, int32_t lowest_pushed, bool samples,
+                     std::vector<float>& out);
     void fill_push_free(int32_t lowest_pushed, std::vector<uint8_t>& out) const;
     void fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,
                       std::vector<float>& strengths) const; // no pass was run
@@ -46,6 +47,8 @@ class StepControls {
     void begin_turn(); // windows start anew
 
   private:
+    bool is_push_free(size_t gauge, int32_t lowest_pushed) const;
+
     struct Window {
         uint32_t id;
         GaugeWindow values;

@@ -56,7 +56,7 @@ std::vector<Probe> probes_of(const GaugeSpec& spec) {
     for (int32_t layer = begin; layer < end; layer++) {
         const VectorRow* row = spec.vector->row(layer, spec.rows);
         if (row == nullptr) continue;
-        probes.push_back({spec.vector->measured_at(layer), spec.tap, spec.metric, spec.reading == Reading::own, row->norm,
+        probes.push_back({spec.vector->measured_at(layer), spec.tap, spec.metric, spec.reading == Reading::own || spec.reading == Reading::corrected, row->norm,
                           row->values.data(), direction_key(*spec.vector, layer, spec.rows)});
     }
     return probes;
@@ -143,11 +143,12 @@ CompiledPlan compile_plan(std::span<const InjectionSpec* const> injections, std:
         for (const Probe& probe : probes_of(*gauges[gauge])) placed.push_back({probe, gauge});
     std::stable_sort(placed.begin(), placed.end(),
                      [](const Placed& a, const Placed& b) { return a.probe.site < b.probe.site; });
-    plan.gauges.resize(gauges.size(), PlannedGauge{{}, INT32_MAX, INT32_MIN});
+    plan.gauges.resize(gauges.size(), PlannedGauge{{}, {}, INT32_MAX, INT32_MIN});
     for (const auto& [probe, gauge] : placed) {
         PlannedGauge& planned = plan.gauges[gauge];
         RowPlan& row = gauges[gauge]->reading == Reading::twin ? plan.twin_row : plan.row;
         planned.probes.push_back(static_cast<int32_t>(row.probes.size()));
+        planned.layers.push_back(probe.site + (gauges[gauge]->vector->site_measured == STEER_SITE_INPUT ? 1 : 0));
         planned.lowest = std::min(planned.lowest, probe.site);
         planned.highest = std::max(planned.highest, probe.site);
         row.probes.push_back(probe);

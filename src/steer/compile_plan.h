@@ -18,6 +18,7 @@ struct InjectionSpec {
     int32_t rows = 0;                       // STEER_ROWS_*
     int32_t layer_begin = 0, layer_end = 0; // rows of the vector, half open, clipped to what it has
     std::vector<float> layer_scales;        // layer_end - layer_begin, or empty: all 1
+    float relative = kUnknown;              // the relative strength that a strength of 1 is, of a push that was calibrated
 };
 
 struct GaugeSpec {
@@ -28,6 +29,7 @@ struct GaugeSpec {
     int32_t rows = 0;                       // STEER_ROWS_*
     int32_t layer_begin = 0, layer_end = 0; // clipped to what the vector has
     Reduce reduce = Reduce::mean;
+    bool calibrated = false; // 0 neutral text, 1 the persona's
     int32_t window = 1;
 };
 
@@ -46,6 +48,7 @@ struct PlannedInjection {
 
 struct PlannedGauge {
     std::vector<int32_t> probes; // into the probes of the row, or of the twin's, by layer
+    std::vector<int32_t> layers; // of the probes
     int32_t lowest, highest;     // sites
 };
 

@@ -7,7 +7,9 @@
 
 namespace steer {
 
-enum class Reading : uint8_t { raw, own, twin }; // of what state: as it is, less the push so far, of the row without steering
+// Of what state: as it is, less the push so far, the same less the stream's known response to the push, of the row without
+// steering.
+enum class Reading : uint8_t { raw, own, corrected, twin };
 enum class Reduce : uint8_t { mean, max, last };
 
 // NaN where there is nothing to combine or where any of it is NaN: unknown stays unknown.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "files/sha256.h"
+#include "steer/calibration.h"
 #include "steer/steer.h"
 
 #include <cmath>
@@ -40,7 +41,7 @@ struct Vector {
     std::vector<VectorRow> read; // the same size, or empty: read with the write rows
     int32_t best_begin = -1, best_end = -1, gauge_layer = -1;
     float strength_safe = kUnknown; // relative
-    bool calibrated = false;
+    CalibrationPtr calibration; // nullptr: raw strengths and natural gauges only
     Digest fingerprint{};                        // of the rows; set by finish_vector
     Digest model_fingerprint{};                  // all zero: untied
     std::map<std::string, std::string> metadata; // method, pooling, and whatever else a file carried; kept when saved

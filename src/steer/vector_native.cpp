@@ -4,12 +4,14 @@
 //   steer.site_measured, steer.site_applied      "output" or "input" of the block a row is numbered by
 //   steer.model_fingerprint      64 hex digits; absent: untied
 //   steer.fingerprint            of the rows; checked
-//   steer.best_begin, steer.best_end, steer.gauge_layer, steer.strength_safe, steer.calibrated    absent: unknown
+//   steer.best_begin, steer.best_end, steer.gauge_layer, steer.strength_safe    absent: unknown
+//   steer.calibration            JSON, see calibration_json.h; absent: not calibrated
 //   steer.stats                  JSON {"write": {"20": {"residual_norm": 31.5, "auc": 0.97, ...}}, "read": {...}}
 // and any others, which are kept as they are. A figure that is unknown is absent, never 0.
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
+#include "steer/calibration_json.h"
 #include "steer/vector_io.h"
 
 #include <algorithm>
@@ -69,12 +71,6 @@ class MetadataReader {
         if (!value) return STEER_SITE_FROM_FILE;
         if (*value != "output" && *value != "input") refuse(key, *value);
         return *value == "input" ? STEER_SITE_INPUT : STEER_SITE_OUTPUT;
-    }
-
-    bool flag(const char* key) {
-        const auto value = text(key);
-        if (value && *value != "true" && *value != "false") refuse(key, *value);
-        return value && *value == "true";
     }
 
     Digest digest(const char* key) {
@@ -222,7 +218,7 @@ TextMap metadata_of(const Vector& v) {
     optional("steer.best_end", v.best_end >= 0, std::to_string(v.best_end));
     optional("steer.gauge_layer", v.gauge_layer >= 0, std::to_string(v.gauge_layer));
     optional("steer.strength_safe", !std::isnan(v.strength_safe), fmt::format("{}", v.strength_safe));
-    optional("steer.calibrated", v.calibrated, "true");
+    optional("steer.calibration", v.calibration != nullptr, v.calibration ? calibration_to_json(*v.calibration) : "");
     Json stats = Json::object();
     stats["write"] = stats_to_json(v.write, v.layer_begin);
     if (!v.read.empty()) stats["read"] = stats_to_json(v.read, v.layer_begin);
@@ -260,7 +256,8 @@ VectorPtr load_native_vector(const SafetensorsFile& file, const VectorOptions& o
     draft.best_end = metadata.number<int32_t>("steer.best_end", -1);
     draft.gauge_layer = metadata.number<int32_t>("steer.gauge_layer", -1);
     draft.strength_safe = metadata.number<float>("steer.strength_safe", kUnknown);
-    draft.calibrated = metadata.flag("steer.calibrated");
+    if (const auto text = metadata.text("steer.calibration"))
+        draft.calibration = calibration_from_json(*text, draft.layer_begin, draft.layer_end, name + ": metadata steer.calibration");
     if (const auto stats = metadata.text("steer.stats")) read_stats(*stats, draft, name);
     const Digest fingerprint = metadata.digest("steer.fingerprint");
     draft.metadata = metadata.rest();

@@ -10,7 +10,8 @@ namespace steer {
 Captures::Captures(std::span<const Capture> wanted, int32_t hidden_size, at::Device device) : wanted_(wanted) {
     for (const Capture& capture : wanted) {
         tokens_.push_back(upload<int64_t>(capture.tokens, device));
-        sums_.push_back(at::zeros({capture.site_end - capture.site_begin, hidden_size}, device));
+        const int64_t rows = capture.each ? static_cast<int64_t>(capture.tokens.size()) : 1;
+        sums_.push_back(at::zeros({rows, capture.site_end - capture.site_begin, hidden_size}, device));
     }
 }
 
@@ -19,7 +20,7 @@ void Captures::take(int32_t site, const at::Tensor& x, Tap tap) {
         const Capture& capture = wanted_[i];
         if (capture.tap != tap || site < capture.site_begin || site >= capture.site_end) continue;
         const at::Tensor states = at::index_select(x, 0, tokens_[i]).to(at::kFloat); // [n, H]
-        sums_[i].select(0, site - capture.site_begin).add_(states.sum(0));
+        sums_[i].select(1, site - capture.site_begin).add_(capture.each ? states : states.sum(0, true));
     }
 }
 

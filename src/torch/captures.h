@@ -1,4 +1,4 @@
-// States of the residual stream summed over tokens, for extraction and calibration.
+// States of the residual stream, summed over tokens or of each token, for extraction and calibration.
 #pragma once
 
 #include "model/backend.h"
@@ -16,7 +16,7 @@ class Captures {
 
   private:
     std::span<const Capture> wanted_;
-    std::vector<at::Tensor> tokens_, sums_; // for each: [n] int64, [sites, H] float32, on the device
+    std::vector<at::Tensor> tokens_, sums_; // for each: [n] int64, [n or 1, sites, H] float32, on the device
 };
 
 } // namespace steer

@@ -47,7 +47,6 @@ TEST_CASE("what is not built yet is refused by name") {
     refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "steer_manifest.json");
     refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
     steer_vector* no_vector = nullptr;
-    FAILS(steer_vector_calibrate(model, vector, nullptr, 0, nullptr, &no_vector, &err), STEER_ERR_UNSUPPORTED, "calibrate");
     FAILS(steer_vector_save(vector, "/nowhere/x", STEER_FORMAT_GGUF, &err), STEER_ERR_UNSUPPORTED, "GGUF");
     const steer_contrast_pair pair{};
     steer_extract_options extract;

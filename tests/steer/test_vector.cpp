@@ -166,7 +166,7 @@ TEST_CASE("a vector saved is the vector loaded, bit for bit") {
     CHECK(w->site_applied == STEER_SITE_INPUT);
     CHECK((w->best_begin == 5 && w->best_end == 7 && w->gauge_layer == 7));
     CHECK(w->strength_safe == 0.45f);
-    CHECK_FALSE(w->calibrated);
+    CHECK(w->calibration == nullptr);
     CHECK(w->fingerprint == v->fingerprint);
     CHECK(w->model_fingerprint == v->model_fingerprint);
     CHECK(w->metadata == v->metadata);

@@ -1,0 +1,224 @@
+#include "run/calibration_texts.h"
+
+#include "files/error.h"
+#include "steer/compile_plan.h"
+#include "steer/strength.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace steer {
+namespace {
+
+constexpr float kSinkNorm = 8.0f;         // times the median: a position that is a sink, no text
+constexpr size_t kResponseTexts = 16;     // of each voice
+constexpr float kStrengths[] = {-1.5f, -1.0f, -0.6f, -0.3f, 0.0f, 0.15f, 0.3f, 0.45f, 0.6f, 0.8f, 1.0f, 1.25f, 1.5f};
+
+using Readings = std::array<float, kMetrics>;
+
+// cosine z.v / (max(|z|, 1e-6) |v|), projection z.v / |v|, dot z.v; as a gauge computes them.
+Readings read_state(const float* z, const VectorRow& row) {
+    double dot = 0.0, squares = 0.0;
+    for (size_t i = 0; i < row.values.size(); i++) {
+        dot += double{z[i]} * double{row.values[i]};
+        squares += double{z[i]} * double{z[i]};
+    }
+    const double norm = std::max(std::sqrt(squares), 1e-6), length = double{row.norm};
+    return {static_cast<float>(dot / (norm * length)), static_cast<float>(dot / length), static_cast<float>(dot)};
+}
+
+// The sites that a vector's rows are measured and applied at, and where each stands among the captured ones.
+struct Sites {
+    explicit Sites(const Vector& vector) : vector_(vector), hidden_(static_cast<size_t>(vector.hidden_size)) {
+        range.begin = std::min(vector.applied_at(vector.layer_begin), vector.measured_at(vector.layer_begin));
+        range.end = std::max(vector.applied_at(vector.layer_end - 1), vector.measured_at(vector.layer_end - 1)) + 1;
+    }
+    size_t state_size() const { return range.count() * hidden_; }
+    const float* measured(const float* state, int32_t layer) const { return at(state, vector_.measured_at(layer)); }
+    const float* applied(const float* state, int32_t layer) const { return at(state, vector_.applied_at(layer)); }
+    const float* at(const float* state, int32_t site) const { return state + static_cast<size_t>(site - range.begin) * hidden_; }
+
+    SiteRange range;
+
+  private:
+    const Vector& vector_;
+    size_t hidden_;
+};
+
+double norm_of(const float* x, size_t size) {
+    double squares = 0.0;
+    for (size_t i = 0; i < size; i++) squares += double{x[i]} * double{x[i]};
+    return std::sqrt(squares);
+}
+
+// Readings of one text: [tokens][layers][metrics].
+struct TextReadings {
+    std::vector<Readings> values;
+    std::vector<std::vector<float>> norms; // [layers][tokens], at the site where a row is applied
+    std::vector<float> along_last;         // projection on the band's last row, where it is applied
+};
+
+class Reader {
+  public:
+    Reader(const Vector& vector, int32_t band_end) : vector_(vector), sites_(vector), last_(band_end - 1) {
+        while (vector.row(last_, STEER_ROWS_WRITE) == nullptr) last_--;
+    }
+
+    SiteRange range() const { return sites_.range; }
+
+    void read(std::span<const float> states, TextReadings& out) const {
+        const auto hidden = static_cast<size_t>(vector_.hidden_size);
+        out.norms.resize(static_cast<size_t>(vector_.layer_end - vector_.layer_begin));
+        for (size_t at = 0; at < states.size(); at += sites_.state_size()) {
+            const float* state = states.data() + at;
+            if (!std::isfinite(state[sites_.state_size() - 1]))
+                fail(STEER_ERR_NUMERIC, "a state of a passage is not finite: the model's weights are broken");
+            for (int32_t layer = vector_.layer_begin; layer < vector_.layer_end; layer++) {
+                const VectorRow* row = vector_.row(layer, STEER_ROWS_READ);
+                out.values.push_back(row == nullptr ? Readings{} : read_state(sites_.measured(state, layer), *row));
+                out.norms[static_cast<size_t>(layer - vector_.layer_begin)].push_back(
+                    static_cast<float>(norm_of(sites_.applied(state, layer), hidden)));
+            }
+            out.along_last.push_back(read_state(sites_.applied(state, last_), *vector_.row(last_, STEER_ROWS_WRITE))[1]);
+        }
+    }
+
+    // The same less what was pushed: [sites][hidden size].
+    std::vector<float> without(std::span<const float> states, const std::vector<float>& pushed) const {
+        std::vector<float> own(states.begin(), states.end());
+        for (size_t at = 0; at < own.size(); at += pushed.size())
+            for (size_t i = 0; i < pushed.size(); i++) own[at + i] -= pushed[i];
+        return own;
+    }
+
+    // What adds of these strengths have put into the stream at each site.
+    std::vector<float> pushed_so_far(const RowPlan& plan, float strength) const {
+        const auto hidden = static_cast<size_t>(vector_.hidden_size);
+        std::vector<float> sum(hidden), all;
+        for (int32_t site = -1; site < sites_.range.end; site++) {
+            for (const Push& push : plan.pushes_at(site))
+                for (size_t i = 0; i < hidden; i++) sum[i] += strength * push.scale * push.direction[i];
+            if (site >= sites_.range.begin) all.insert(all.end(), sum.begin(), sum.end());
+        }
+        return all;
+    }
+
+  private:
+    const Vector& vector_;
+    Sites sites_;
+    int32_t last_;
+};
+
+std::vector<TextReadings> read_texts(Model& model, const Reader& reader, std::span<const ForcedText> texts,
+                                     const std::function<void()>& advance) {
+    std::vector<TextReadings> all(texts.size());
+    for (size_t i = 0; i < texts.size(); i++) {
+        visit_states(model, texts.subspan(i, 1), reader.range(), nullptr, {},
+                     [&](size_t, std::span<const float> states) { reader.read(states, all[i]); });
+        advance();
+    }
+    return all;
+}
+
+float typical_norm(const std::vector<TextReadings>& texts, size_t layer) {
+    std::vector<float> norms;
+    for (const TextReadings& text : texts) norms.insert(norms.end(), text.norms[layer].begin(), text.norms[layer].end());
+    const float all = percentile(norms, 50.0f);
+    std::erase_if(norms, [&](float norm) { return norm > kSinkNorm * all; });
+    return percentile(norms, 50.0f);
+}
+
+std::vector<float> smoothed(const std::vector<TextReadings>& texts, size_t layers, size_t layer, int32_t metric, size_t length) {
+    std::vector<float> means, of_text;
+    for (const TextReadings& text : texts) {
+        of_text.clear();
+        for (size_t i = layer; i < text.values.size(); i += layers) of_text.push_back(text.values[i][static_cast<size_t>(metric)]);
+        append_running_means(of_text, length, means);
+    }
+    return means;
+}
+
+double mean_along(const std::vector<TextReadings>& texts) {
+    double sum = 0.0, count = 0.0;
+    for (const TextReadings& text : texts)
+        for (const float value : text.along_last) sum += double{value}, count++;
+    return sum / count;
+}
+
+ForcedText to_forced(PooledPassage passage) {
+    ForcedText text{std::move(passage.ids), std::move(passage.marks), {}};
+    for (size_t i = 1; i < text.marks.size(); i++)
+        if (text.marks[i] != 0) text.choosing.push_back(static_cast<int32_t>(i) - 1);
+    if (text.choosing.empty()) fail(STEER_ERR_ARG, "a passage has no reply: calibration reads replies");
+    return text;
+}
+
+} // namespace
+
+CalibrationTexts encode_texts(const Model& model, const std::vector<ContrastPair>& pairs) {
+    CalibrationTexts texts;
+    for (const ContrastPair& pair : pairs) {
+        for (const Passage* side : {&pair.negative, &pair.positive})
+            if (!side->reply) fail(STEER_ERR_ARG, "a passage has no reply: calibration reads replies");
+        texts.neutral.push_back(to_forced(encode_passage(model, pair.negative, STEER_POOL_REPLY_MEAN)));
+        texts.persona.push_back(to_forced(encode_passage(model, pair.positive, STEER_POOL_REPLY_MEAN)));
+    }
+    return texts;
+}
+
+void measure_scales(Model& model, const Vector& vector, const CalibrationTexts& texts, Calibration& calibration,
+                    const std::function<void()>& advance) {
+    const Reader reader(vector, calibration.band_end);
+    const auto neutral = read_texts(model, reader, texts.neutral, advance), persona = read_texts(model, reader, texts.persona, advance);
+    const size_t layers = calibration.layers();
+    for (size_t layer = 0; layer < layers; layer++) {
+        const bool there = vector.row(vector.layer_begin + static_cast<int32_t>(layer), STEER_ROWS_WRITE) != nullptr;
+        calibration.rho.push_back(there ? typical_norm(neutral, layer) : Calibration::kNaN);
+        for (int32_t metric = 0; metric < kMetrics; metric++)
+            for (const size_t length : {size_t{1}, size_t{8}, SIZE_MAX})
+                calibration.scales.push_back(make_scale(smoothed(neutral, layers, layer, metric, length),
+                                                        smoothed(persona, layers, layer, metric, length)));
+    }
+    calibration.gap = static_cast<float>(mean_along(persona) - mean_along(neutral));
+}
+
+size_t response_text_count(const CalibrationTexts& texts) {
+    return 2 * std::min(kResponseTexts, texts.neutral.size()) * std::size(kStrengths);
+}
+
+void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& texts, Calibration& calibration,
+                      const std::function<void()>& advance) {
+    const Reader reader(*vector, calibration.band_end);
+    InjectionSpec spec;
+    spec.vector = vector;
+    spec.layer_begin = calibration.band_begin, spec.layer_end = calibration.band_end;
+    spec.layer_scales = strength_scale(*vector, STEER_UNIT_RELATIVE, spec.layer_begin, spec.layer_end, {}).factors;
+    const InjectionSpec* const specs[] = {&spec};
+    const CompiledPlan plan = compile_plan(specs, {}, model.config().layer_count);
+
+    const size_t count = std::min(kResponseTexts, texts.neutral.size()), width = calibration.layers() * kMetrics;
+    std::vector<std::vector<double>> means; // [strengths][layers * metrics]
+    for (const float strength : kStrengths) {
+        const std::vector<float> pushed = reader.pushed_so_far(plan.row, strength), strengths = {strength};
+        std::vector<double>& sums = means.emplace_back(width);
+        double tokens = 0.0;
+        for (const auto* voice : {&texts.neutral, &texts.persona})
+            for (size_t i = 0; i < count; i++) {
+                TextReadings readings;
+                visit_states(model, std::span(*voice).subspan(i, 1), reader.range(), &plan.row, strengths,
+                             [&](size_t, std::span<const float> states) { reader.read(reader.without(states, pushed), readings); });
+                for (size_t at = 0; at < readings.values.size(); at++)
+                    for (size_t metric = 0; metric < kMetrics; metric++)
+                        sums[at % calibration.layers() * kMetrics + metric] += double{readings.values[at][metric]};
+                tokens += static_cast<double>(readings.values.size()) / static_cast<double>(calibration.layers());
+                advance();
+            }
+        for (double& sum : sums) sum /= tokens;
+    }
+    calibration.strengths.assign(std::begin(kStrengths), std::end(kStrengths));
+    const auto zero = static_cast<size_t>(std::find(std::begin(kStrengths), std::end(kStrengths), 0.0f) - std::begin(kStrengths));
+    for (size_t at = 0; at < width; at++)
+        for (const std::vector<double>& mean : means) calibration.response.push_back(static_cast<float>(mean[at] - means[zero][at]));
+}
+
+} // namespace steer

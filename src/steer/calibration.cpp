@@ -1,0 +1,84 @@
+#include "steer/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace steer {
+namespace {
+
+constexpr float kSeparationMin = 1.0f; // below it 0 and 1 of a scale mean next to nothing
+constexpr int32_t kReplyWindow = 32;   // from here on a window is nearer to a whole reply than to eight tokens
+
+struct Moments {
+    double mean = 0.0, variance = 0.0;
+};
+
+Moments moments(const std::vector<float>& samples) {
+    Moments of;
+    for (const float sample : samples) of.mean += double{sample};
+    of.mean /= static_cast<double>(samples.size());
+    for (const float sample : samples) of.variance += (double{sample} - of.mean) * (double{sample} - of.mean);
+    of.variance /= std::max(1.0, static_cast<double>(samples.size()) - 1.0);
+    return of;
+}
+
+} // namespace
+
+const GaugeScale& Calibration::scale(int32_t layer, int32_t metric, Smoothing smoothing) const {
+    const auto at = (static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric)) * kSmoothings;
+    return scales.at(at + static_cast<size_t>(smoothing));
+}
+
+Affine Calibration::affine(int32_t layer, int32_t metric, int32_t window) const {
+    if (!knows(layer) || !(scale(layer, metric, Smoothing::eight).separation >= kSeparationMin)) return {kNaN, kNaN};
+    const Smoothing smoothing = window == 1 ? Smoothing::token : window < kReplyWindow ? Smoothing::eight : Smoothing::reply;
+    const GaugeScale& found = scale(layer, metric, smoothing);
+    const float zero = found.neutral[2], one = found.persona[2];
+    if (!(one > zero)) return {kNaN, kNaN};
+    return {zero, 1.0f / (one - zero)};
+}
+
+float Calibration::response_at(int32_t layer, int32_t metric, float relative) const {
+    if (!knows(layer) || strengths.empty() || !(relative >= strengths.front() && relative <= strengths.back())) return kNaN;
+    const auto above = std::lower_bound(strengths.begin(), strengths.end(), relative);
+    const auto knot = static_cast<size_t>(above - strengths.begin());
+    const auto row = static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric);
+    const float* values = response.data() + row * strengths.size();
+    if (*above == relative) return values[knot];
+    const float share = (relative - strengths[knot - 1]) / (strengths[knot] - strengths[knot - 1]);
+    return values[knot - 1] + share * (values[knot] - values[knot - 1]);
+}
+
+float percentile(std::vector<float>& samples, float percent) {
+    if (samples.empty()) return Calibration::kNaN;
+    std::sort(samples.begin(), samples.end());
+    const double at = static_cast<double>(percent) / 100.0 * static_cast<double>(samples.size() - 1);
+    const auto below = static_cast<size_t>(at);
+    const size_t above = std::min(below + 1, samples.size() - 1);
+    return static_cast<float>(double{samples[below]} + (at - static_cast<double>(below)) * (double{samples[above]} - double{samples[below]}));
+}
+
+GaugeScale make_scale(std::vector<float> neutral, std::vector<float> persona) {
+    GaugeScale scale;
+    for (size_t i = 0; i < kPercentiles.size(); i++) {
+        scale.neutral[i] = percentile(neutral, kPercentiles[i]);
+        scale.persona[i] = percentile(persona, kPercentiles[i]);
+    }
+    if (neutral.size() < 2 || persona.size() < 2) return scale;
+    const Moments low = moments(neutral), high = moments(persona);
+    const double spread = std::sqrt((low.variance + high.variance) / 2.0);
+    if (spread > 0.0) scale.separation = static_cast<float>((high.mean - low.mean) / spread);
+    return scale;
+}
+
+void append_running_means(std::span<const float> readings, size_t length, std::vector<float>& out) {
+    if (readings.empty()) return;
+    length = std::min(length, readings.size());
+    for (size_t begin = 0; begin + length <= readings.size(); begin++) {
+        double sum = 0.0;
+        for (const float reading : readings.subspan(begin, length)) sum += double{reading};
+        out.push_back(static_cast<float>(sum / static_cast<double>(length)));
+    }
+}
+
+} // namespace steer
