@@ -231,6 +231,7 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
         twin.push_back(mean(all_of(replies, &Reply::twin)));
         std::move(replies.begin(), replies.end(), std::back_inserter(sound));
     }
+    calibration.scripts = known.mask();
     std::vector<float> entropy = all_of(sound, &Reply::mean_entropy), surprise = all_of(sound, &Reply::mean_surprise);
     calibration.entropy_limit = percentile(entropy, 99.5f);
     calibration.surprise_limit = percentile(surprise, 99.0f);

@@ -45,6 +45,7 @@ struct Calibration {
     float gap = kNaN;                             // at the last site of the band: mean projection, persona less neutral
     float entropy_limit = kNaN;                   // p99.5 of the running mean of a token's entropy, nats; of sound replies
     float surprise_limit = kNaN;                  // p99 of the running mean of -log p(token) without steering
+    uint32_t scripts = 0;                         // a bit for each script (text/scripts.h) of the texts; 0: unknown
     float slope_corrected = kNaN, slope_twin = kNaN; // of the calibrated gauge at gauge_layer, for each unit of r
     float safe_pass = kNaN, safe_fail = kNaN;     // relative strengths between which the safe maximum lies
     std::string safe_rule;                        // which rule failed at safe_fail

@@ -96,6 +96,7 @@ std::string calibration_to_json(const Calibration& c) {
     json["band_end"] = c.band_end;
     for (const Figure& figure : kFigures) json[figure.key] = to_json(c.*figure.value);
     json["safe_rule"] = c.safe_rule;
+    json["scripts"] = c.scripts;
     json["rho"] = to_list(c.rho);
     json["strengths"] = to_list(c.strengths);
     json["response"] = to_list(c.response);
@@ -123,6 +124,7 @@ CalibrationPtr calibration_from_json(const std::string& text, int32_t layer_begi
         fail(STEER_ERR_FORMAT, "{}: it is for layers [{}, {}) and pushes at [{}, {}), the rows are in [{}, {})", where, c.layer_begin,
              c.layer_end, c.band_begin, c.band_end, layer_begin, layer_end);
     for (const Figure& figure : kFigures) c.*figure.value = to_float(get_field(json, figure.key, where), figure.key, where);
+    c.scripts = static_cast<uint32_t>(get_int(json, "scripts", where, 0, INT32_MAX));
     c.safe_rule = get_string(json, "safe_rule", where);
     c.rho.resize(c.layers());
     read_list(json, "rho", c.rho, where);

@@ -56,6 +56,12 @@ uint64_t ScriptCount::total() const {
     return sum;
 }
 
+uint32_t ScriptCount::mask() const {
+    uint32_t bits = 0;
+    for (size_t i = 1; i < kScripts; i++) bits |= characters[i] > 0 ? 1u << i : 0u;
+    return bits;
+}
+
 float ScriptCount::broken_share() const {
     return total() == 0 ? 0.0f : static_cast<float>(broken) / static_cast<float>(total());
 }

@@ -15,6 +15,7 @@ struct ScriptCount {
     uint64_t broken = 0;                         // U+FFFD
 
     uint64_t total() const;
+    uint32_t mask() const;                                    // a bit for each script that has letters here
     float broken_share() const;                               // 0 of an empty text
     float share_within(const ScriptCount& known) const;       // of the characters: common ones, and of scripts that known has
     ScriptCount& operator+=(const ScriptCount& other);

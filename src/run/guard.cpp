@@ -1,0 +1,92 @@
+#include "run/guard.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace steer {
+namespace {
+
+constexpr size_t kTokens = 32, kHighTokens = 4;
+constexpr size_t kPeriodMost = 16, kRepeats = 3, kSameTokens = 8;
+constexpr float kSurpriseSlack = 1.0f; // nats
+constexpr uint64_t kBrokenMost = 1, kLettersLeast = 4;
+constexpr float kLower = 0.7f, kRecover = 0.02f;
+constexpr int32_t kLowerEvery = 8, kRecoverEvery = 16;
+
+bool repeats(std::span<const int32_t> reply, size_t period, size_t times) {
+    if (reply.size() < period * times) return false;
+    const auto tail = reply.last(period * times);
+    for (size_t i = period; i < tail.size(); i++)
+        if (tail[i] != tail[i - period]) return false;
+    return true;
+}
+
+// How many tokens the loop at the end takes; 0: there is none.
+size_t loop_length(std::span<const int32_t> reply) {
+    for (size_t period = 1; period <= kPeriodMost; period++) {
+        const size_t times = period == 1 ? kSameTokens : kRepeats;
+        if (repeats(reply, period, times)) return period * times;
+        if (period == 1 && repeats(reply, 1, 2)) return 0; // one token said again: www, not yet too often
+    }
+    return 0;
+}
+
+bool is_foreign(const ScriptCount& seen, uint32_t known) {
+    uint64_t within = 0, without = 0;
+    for (size_t script = 1; script < kScripts; script++) (known >> script & 1 ? within : without) += seen.characters[script];
+    return without >= kLettersLeast && without > within;
+}
+
+} // namespace
+
+Alarm Guard::watch(std::span<const int32_t> reply, std::string_view text, float entropy, float surprise, const GuardLimits& limits) {
+    since_lowered_++;
+    if (last_.size() == kTokens) last_.erase(last_.begin());
+    Token token{std::string(text), false, false};
+    if (!std::isnan(entropy)) token.high_entropy = entropy_.push(entropy) > limits.entropy; // NaN: never
+    if (!std::isnan(surprise)) token.high_surprise = surprise_.push(surprise) > limits.surprise + kSurpriseSlack;
+    last_.push_back(std::move(token));
+    return look(reply, limits);
+}
+
+Alarm Guard::look(std::span<const int32_t> reply, const GuardLimits& limits) {
+    if (const size_t length = loop_length(reply); length > 0) {
+        onset_ = static_cast<int32_t>(length); // all of it: what stands in the context goes on by itself
+        return Alarm::loop;
+    }
+    const auto trailing = [&](bool Token::*high) {
+        const auto calm = std::find_if(last_.rbegin(), last_.rend(), [&](const Token& token) { return !(token.*high); });
+        return static_cast<size_t>(calm - last_.rbegin());
+    };
+    if (const size_t high = trailing(&Token::high_entropy); high >= kHighTokens) {
+        onset_ = static_cast<int32_t>(std::min(high + kEntropyTokens, last_.size())); // the mean is late by its own length
+        return Alarm::entropy;
+    }
+    if (const size_t high = trailing(&Token::high_surprise); high > 0 && last_.size() >= kSurpriseTokens) {
+        onset_ = static_cast<int32_t>(std::min(high + kSurpriseTokens, last_.size()));
+        return Alarm::surprise;
+    }
+    ScriptCount seen;
+    for (const Token& token : last_) count_scripts(token.text, seen);
+    onset_ = static_cast<int32_t>(last_.size());
+    return seen.broken > kBrokenMost || (limits.scripts != 0 && is_foreign(seen, limits.scripts)) ? Alarm::text : Alarm::none;
+}
+
+void Guard::lower() {
+    clean_ = 0;
+    if (since_lowered_ < kLowerEvery) return;
+    factor_ *= kLower;
+    since_lowered_ = 0;
+}
+
+void Guard::recover() {
+    if (++clean_ % kRecoverEvery == 0) factor_ = std::min(1.0f, factor_ + kRecover);
+}
+
+void Guard::begin_reply() {
+    entropy_.clear();
+    surprise_.clear();
+    last_.clear();
+}
+
+} // namespace steer
