@@ -376,7 +376,10 @@ typedef struct steer_adapter steer_adapter;        /* LoRA; immutable */
 STEER_API steer_status steer_adapter_load(const steer_model *m, const char *path, steer_adapter **out, steer_error *err);
 STEER_API void         steer_adapter_free(steer_adapter *a);
 STEER_API steer_status steer_session_set_adapters(steer_session *s, const steer_adapter *const *as, const float *scales, size_t count, steer_error *err);
-typedef int32_t (*steer_observe_fn)(void *user, int32_t layer, int32_t position, float *hidden, size_t rows, size_t hidden_size); /* 1: hidden was edited */
+/* hidden [rows, hidden_size], row-major: the stream at the output of a block, after its operators and gauges, at positions
+ * from position on; -1 is the embedding. Return 1 where it was edited: what comes later sees that, gauges take it for the
+ * model's own. A float32 copy; the call computes alone meanwhile. layers NULL, fn NULL: no more. Forks are not observed. */
+typedef int32_t (*steer_observe_fn)(void *user, int32_t layer, int32_t position, float *hidden, size_t rows, size_t hidden_size);
 STEER_API steer_status steer_session_observe(steer_session *s, const int32_t *layers, size_t count, steer_observe_fn fn, void *user, steer_error *err);
 #endif
 

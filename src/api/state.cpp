@@ -1,4 +1,4 @@
-// Chapters 12 and 13 of the header: saved conversations, and what is not built yet.
+// Chapters 12 and 13 of the header: saved conversations, observers, and what is not built yet.
 #define STEER_ENABLE_UNSTABLE
 #include "api/args.h"
 #include "api/guard.h"
@@ -41,9 +41,22 @@ STEER_API steer_status steer_session_set_adapters(steer_session*, const steer_ad
     return guard(err, [] { not_built("steer_session_set_adapters", "adapters are not built yet"); });
 }
 
-STEER_API steer_status steer_session_observe(steer_session*, const int32_t*, size_t, steer_observe_fn, void*,
+STEER_API steer_status steer_session_observe(steer_session* s, const int32_t* layers, size_t count, steer_observe_fn fn, void* user,
                                              steer_error* err) {
-    return guard(err, [] { not_built("steer_session_observe", "not built yet: gauges read the stream"); });
+    return guard(err, [&] {
+        const PinnedSession session(s, "session");
+        const auto wanted = read_array(layers, count, "layers");
+        if (wanted.empty() != (fn == nullptr))
+            fail(STEER_ERR_ARG, "layers and fn belong together: both, or neither to end it");
+        const ModelConfig& config = session->model().config();
+        auto observer = std::make_shared<Observer>();
+        observer->sites.resize(static_cast<size_t>(config.layer_count) + 1);
+        for (const int32_t layer : wanted) observer->sites[static_cast<size_t>(check_int(layer, -1, config.layer_count - 1, "a layer") + 1)] = 1;
+        observer->look = [fn, user, size = static_cast<size_t>(config.hidden_size)](int32_t site, int32_t position, float* hidden, size_t rows) {
+            return fn(user, site, position, hidden, rows, size) == 1;
+        };
+        session->observe(wanted.empty() ? nullptr : std::move(observer));
+    });
 }
 
 } // extern "C"

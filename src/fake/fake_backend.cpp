@@ -129,7 +129,6 @@ void FakeBackend::write_block(BlockId block, const void* bytes) {
 std::string FakeBackend::cache_format() const { return fmt::format("fake float32 [{}, 2, {}, {}]", layers_, kBlockSize, hidden_); }
 
 Ticket FakeBackend::submit(const Batch& batch) {
-    if (batch.observer != nullptr) fail(STEER_ERR_UNSUPPORTED, "the fake backend has no observers");
     if (place_ != Place::device) fail(STEER_ERR_INTERNAL, "a pass was submitted to a parked model");
     Results results;
     results.cancelled = !compute(batch, results);
@@ -239,6 +238,8 @@ void FakeBackend::visit(const Batch& batch, Row& row, int32_t site, int32_t toke
                            of.plan != nullptr && of.plan->reads_own ? row.pushed.data() : nullptr};
     row.sites.visit(site, x_.data(), batch.chooses_reply.subspan(static_cast<size_t>(token), 1), {&site_row, 1});
     capture(batch, site, Tap::after, token);
+    if (of.observer != nullptr && of.observer->sites[static_cast<size_t>(site + 1)])
+        of.observer->look(site, batch.positions[static_cast<size_t>(token)], x_.data(), 1); // it edits in place
 }
 
 void FakeBackend::capture(const Batch& batch, int32_t site, Tap tap, int32_t token) const {

@@ -28,6 +28,13 @@ struct AdapterUse { // LoRA: its shape at this door; no backend has it yet
     float scale;
 };
 
+// Shown a row's new states as they leave a site, after the operators and all taps; it may edit them.
+struct Observer {
+    std::vector<uint8_t> sites; // [layer count + 1]: 1 where it looks, site -1 first
+    // hidden [rows, hidden size], of positions from position on; true: it was edited.
+    std::function<bool(int32_t site, int32_t position, float* hidden, size_t rows)> look;
+};
+
 struct BatchRow {
     int32_t token_begin = 0, token_count = 0; // its new tokens in the flat arrays; at least one
     int32_t kv_len = 0;                       // positions in its cache when the pass is done
@@ -35,6 +42,7 @@ struct BatchRow {
     const RowPlan* plan = nullptr;            // NULL: nothing is pushed or read
     std::span<const float> strengths;         // by Push::injection, raw; 0: off, bit for bit
     std::span<const AdapterUse> adapters;
+    const Observer* observer = nullptr;
 };
 
 struct LogitRow { // a token whose logits are wanted
@@ -52,9 +60,6 @@ struct Capture { // states of tokens, summed or each for itself: for extraction 
     bool each = false;
 };
 
-// Called between sites with the live residual stream; true: it was edited. Shape only: no backend has it yet.
-using Observer = std::function<bool(int32_t site, float* hidden, size_t rows, size_t hidden_size)>;
-
 struct Batch {
     std::span<const int32_t> ids, positions;  // [T]
     std::span<const uint8_t> chooses_reply;   // [T] 1: the token that this position chooses is an assistant's
@@ -63,7 +68,6 @@ struct Batch {
     std::span<const Draw> draws;
     std::span<const Capture> captures;
     float* logits = nullptr;                  // not NULL: [logit_rows, vocab size] is written too
-    const Observer* observer = nullptr;
     std::span<const std::atomic<bool>* const> cancelled; // looked at between layers: all set, the pass is left; empty: never
 
     bool is_cancelled() const;

@@ -198,6 +198,12 @@ std::shared_ptr<CachePool> Model::device_pool() const {
     return pool_;
 }
 
+void Model::run(std::span<PassRow* const> rows) {
+    const bool observed = std::any_of(rows.begin(), rows.end(), [](const PassRow* row) { return row->observer != nullptr; });
+    if (observed) queue_.alone([&] { compute(rows); }); // an observer is called by the thread that made the call
+    else queue_.run(rows);
+}
+
 void Model::compute(std::span<PassRow* const> rows) {
     const auto refuse = [](PassRow& row) {
         row.status = STEER_ERR_STATE;

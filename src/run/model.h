@@ -51,7 +51,7 @@ class Model {
 
     std::shared_ptr<CachePool> pool() const; // nullptr: residency is NONE
     std::shared_ptr<CachePool> device_pool() const; // STEER_ERR_STATE where no pass can run
-    void run(std::span<PassRow* const> rows) { queue_.run(rows); }
+    void run(std::span<PassRow* const> rows); // together with those of other threads; where one is observed, alone
     // For work that is no conversation's step, alone with the backend. STEER_ERR_STATE: no weights, or not on the device.
     using BackendWork = std::function<void(Backend&, const std::shared_ptr<CachePool>&)>;
     void with_backend(const BackendWork& work);

@@ -46,7 +46,7 @@ struct FlatBatch {
         chooses_reply.insert(chooses_reply.end(), row.chooses_reply.begin(), row.chooses_reply.end());
         for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
-                        row.strengths, {}});
+                        row.strengths, {}, row.observer});
         cancelled.push_back(row.cancelled);
         const size_t drawn_before = draws.size();
         add_logits(row);

@@ -27,6 +27,7 @@ struct PassRow {
     const Draw* draw = nullptr;             // a token is drawn after the last; its logit rows are filled in by the pass
     BlockTable* twin_blocks = nullptr;      // the same tokens once more, pushed by nothing, with a cache of their own
     const RowPlan* twin_plan = nullptr;     // its probes
+    const Observer* observer = nullptr;     // called on this thread
     const std::atomic<bool>* cancelled = nullptr;
 
     steer_status status = STEER_OK;

@@ -220,6 +220,11 @@ void Session::refresh(int32_t position) {
     publish();
 }
 
+void Session::observe(std::shared_ptr<const Observer> observer) {
+    const Lock lock(*this);
+    observer_ = std::move(observer);
+}
+
 void Session::step(const std::function<void(const StepOutcome&)>& write) {
     const Lock lock(*this);
     step_locked();

@@ -69,6 +69,7 @@ class Session {
     std::pair<std::vector<int32_t>, std::vector<uint8_t>> tokens() const;
     uint32_t set_tokens(int32_t position, std::span<const int32_t> ids, const uint8_t* marks);
     void refresh(int32_t position);
+    void observe(std::shared_ptr<const Observer> observer); // nullptr: nobody; forks have none
     void step(const std::function<void(const StepOutcome&)>& write); // called while the lock is held
     // outcomes[i] belongs to sessions[i]; a session that could not be stepped has its own error there. write is called for
     // each while its lock is held.
@@ -119,6 +120,7 @@ class Session {
     mutable std::mutex list_mutex_;
     TokenList list_;
     int32_t reply_count_ = 0, reply_begin_ = 0;
+    std::shared_ptr<const Observer> observer_;
     bool sampled_ = false;                // a token of this turn, by this session: what came with a saved state is not
     uint64_t cache_bytes_ = 0;            // as published
     std::shared_ptr<CachePool> pool_;     // as published: of the blocks

@@ -151,6 +151,7 @@ bool Step::plan_pass() {
     }
     row_.strengths = controls_.row_strengths();
     row_.cancelled = &session_.cancel_hint_;
+    row_.observer = session_.observer_.get();
     if (samples) {
         draw_ = {.settings = &generation_->sampling, .seed = generation_->seed, .position = list.size(),
                  .vocab_size = session_.model_->real_vocab_size(), .tokens = list.ids,

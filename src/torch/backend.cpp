@@ -112,7 +112,6 @@ class TorchBackend : public Backend {
     std::string cache_format() const override { return cache_.format(); }
 
     Ticket submit(const Batch& batch) override {
-        if (batch.observer != nullptr) fail(STEER_ERR_UNSUPPORTED, "observers are not built yet");
         for (const BatchRow& row : batch.rows)
             if (!row.adapters.empty()) fail(STEER_ERR_UNSUPPORTED, "adapters are not built yet");
         pending_ = batch;

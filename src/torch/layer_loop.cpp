@@ -2,6 +2,7 @@
 
 #include "torch/captures.h"
 #include "torch/draw.h"
+#include "torch/observers.h"
 #include "torch/sites.h"
 #include "torch/upload.h"
 #ifdef STEER_CUDA
@@ -33,6 +34,7 @@ void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results
         captures.take(site, x, Tap::before);
         plan->visit(site, x); // gauges, the pushes of this site, gauges
         captures.take(site, x, Tap::after);
+        show_to_observers(batch, site, x);
     };
 
     at::Tensor x = at::index_select(weights_.embedding, 0, upload<int64_t>(batch.ids, device_)); // [T, H]
