@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <utility>
 
 namespace steer {
 namespace {
@@ -46,7 +47,7 @@ struct FlatBatch {
         chooses_reply.insert(chooses_reply.end(), row.chooses_reply.begin(), row.chooses_reply.end());
         for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
-                        row.strengths, {}});
+                        row.strengths, {}, row.gating, row.gate_bits});
         cancelled.push_back(row.cancelled);
         const auto first = static_cast<int32_t>(ids.size() - row.targets.size());
         for (size_t i = 0; i < row.targets.size(); i++)
@@ -65,10 +66,16 @@ struct FlatBatch {
 };
 
 void give_out(Results& results, std::span<PassRow* const> rows) {
-    size_t drawn = 0, score = 0, reading = 0;
+    size_t drawn = 0, score = 0, reading = 0, token = 0;
     for (PassRow* row : rows) {
         row->left = results.cancelled;
         if (results.cancelled) continue;
+        const size_t first = std::exchange(token, token + row->ids.size());
+        if (row->plan != nullptr && !row->plan->gates.empty()) {
+            if (token > results.gate_bits.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few gate bits");
+            row->gates_after.assign(results.gate_bits.begin() + static_cast<ptrdiff_t>(first),
+                                    results.gate_bits.begin() + static_cast<ptrdiff_t>(token));
+        }
         const size_t probes = row->plan == nullptr ? 0 : row->plan->probes.size();
         if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
         row->readings.assign(results.readings.begin() + static_cast<ptrdiff_t>(reading),
