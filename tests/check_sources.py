@@ -14,7 +14,7 @@ MAY_INCLUDE = {
     "steer": {"files"},
     "model": {"files", "steer"},
     # Plain memory only: what is drawn, what is read and pushed, the 16-bit formats.
-    "kernels": {"model/sampling.h", "model/backend.h", "steer/plan.h", "files/float16.h"},
+    "kernels": {"model/sampling.h", "model/backend.h", "steer/plan.h", "steer/comparator.h", "files/float16.h"},
     "run": {"files", "text", "steer", "model"},
     "fake": {"files", "steer", "model", "kernels"},
     "torch": {"files", "steer", "model", "kernels"},

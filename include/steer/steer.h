@@ -238,8 +238,8 @@ enum { STEER_SPAN_ALL = 0, STEER_SPAN_PROMPT = 1, STEER_SPAN_REPLY = 2 };       
 enum { STEER_TEST_ABOVE = 0, STEER_TEST_BELOW = 1 };
 enum { STEER_WHEN_LAST_STEP = 0, STEER_WHEN_SAME_PASS = 1 };                         /* a rule, one token late; a gate, for sites above the gauge's */
 typedef struct steer_condition {                   /* frozen; within a group all must hold, of the groups any */
-    steer_gauge_id gauge;                          /* own, corrected, twin or push-free; never raw */
-    int32_t  when, test;
+    steer_gauge_id gauge;                          /* own, corrected, twin or push-free; never raw. Cannot be removed before the injection */
+    int32_t  when, test;                           /* false before its first reading. LAST_STEP: sampled tokens only. SAME_PASS: every position */
     float    enter, leave;                         /* true once past enter, until back past leave */
     uint32_t group;
 } steer_condition;
@@ -364,7 +364,8 @@ STEER_API steer_status steer_session_generate(steer_session *s, steer_step_fn fn
 STEER_API void         steer_session_cancel(steer_session *s, uint32_t turn);       /* [any], also in a signal handler; ends that turn and no later one; 0: the present one */
 
 /* ---- 12. saved state: the conversation; controls are the host's to set up again ----------- */
-/* With the cache: bit-equal and large (cache_bytes_per_token each), for the same dtype; saving and loading it needs the
+/* What conditions said is kept for injections that are there again, with the same conditions, before the state is loaded.
+ * With the cache: bit-equal and large (cache_bytes_per_token each), for the same dtype; saving and loading it needs the
  * weights (residency HOST or DEVICE), loading it else is STEER_ERR_STATE. Without: a few bytes a token, recomputed. */
 enum { STEER_STATE_CACHE = 1u << 0 };
 STEER_API steer_status steer_session_state_save(const steer_session *s, uint32_t flags, void *buf, size_t cap, size_t *size, steer_error *err);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr int32_t kWindowMax = 1 << 20;
+constexpr float kShareMax = 2.0f; // of an interval's way
 
 steer_injection_options default_injection() {
     steer_injection_options options{};
@@ -39,11 +40,8 @@ VectorPtr fitting_vector(const steer_vector* handle, const Model& model) {
 }
 
 void refuse_unbuilt(const steer_injection_options& options) {
-    if (options.op == STEER_OP_INTERVAL) not_built("op INTERVAL", "not built yet: ADD and ADD_KEEP_NORM are there");
     if (options.op != STEER_OP_ADD && options.unit != STEER_UNIT_RAW)
         not_built("unit", "relative and gaps are for op ADD: RAW");
-    if (options.condition_count != 0 || options.conditions != nullptr)
-        not_built("conditions", "not built yet: set the strength from the host");
     if (options.hold_gauge != 0 || options.hold_target != 0.0f || options.hold_rate != 0.0f)
         not_built("hold_gauge", "not built yet: set the strength from the host");
 }
@@ -87,13 +85,53 @@ void check_layers(int32_t begin, int32_t end) {
     if (begin >= end) fail(STEER_ERR_ARG, "layers [{}, {}) are none: layer_end is one past the last", begin, end);
 }
 
+// A share is a part of the way, 1 the whole of it, 2 its reflection; the curve over the layers can only lessen it.
+void check_share(const steer_injection_options& options, const InjectionSpec& spec) {
+    check_range(options.strength, 0.0f, kShareMax, "strength of op INTERVAL, a share of the way,");
+    if (options.strength_min > kShareMax || options.strength_max < 0.0f)
+        fail(STEER_ERR_ARG, "strength_min {} and strength_max {} leave nothing of [0, {}], where the strength of op INTERVAL lies",
+             options.strength_min, options.strength_max, kShareMax);
+    for (const float scale : spec.layer_scales) check_range(scale, 0.0f, 1.0f, "a layer scale of op INTERVAL");
+}
+
+void read_interval(const steer_injection_options& options, InjectionSpec& spec) {
+    if (spec.kind != PushKind::interval) {
+        if (options.low != 0.0f || options.high != 0.0f) fail(STEER_ERR_ARG, "low and high are for op INTERVAL");
+        return;
+    }
+    check_share(options, spec);
+    if (!(options.low <= options.high) || options.low == kInfinity || options.high == -kInfinity)
+        fail(STEER_ERR_ARG, "low {} and high {} are no interval: low may not be above high", options.low, options.high);
+    if (options.low == -kInfinity && options.high == kInfinity)
+        fail(STEER_ERR_ARG, "low {} and high {} bound nothing: give at least one of them", options.low, options.high);
+    spec.low = options.low + 0.0f; // one zero, not two
+    spec.high = options.high + 0.0f;
+}
+
+ConditionSpec read_condition(const steer_condition& condition) {
+    if (condition.gauge == 0) fail(STEER_ERR_ARG, "conditions: gauge is 0: give the id of a gauge of this session");
+    check_enum(condition.when, STEER_WHEN_SAME_PASS, "conditions: when");
+    check_enum(condition.test, STEER_TEST_BELOW, "conditions: test");
+    check_finite(condition.enter, "conditions: enter");
+    check_finite(condition.leave, "conditions: leave");
+    const bool below = condition.test == STEER_TEST_BELOW;
+    if (below ? condition.leave < condition.enter : condition.leave > condition.enter)
+        fail(STEER_ERR_ARG, "conditions: leave {} lies past enter {}, so the test {} would hold and not hold at once: leave may not "
+                            "be {} enter", condition.leave, condition.enter, below ? "BELOW" : "ABOVE", below ? "below" : "above");
+    ConditionSpec spec;
+    spec.gauge = condition.gauge;
+    spec.same_pass = condition.when == STEER_WHEN_SAME_PASS;
+    spec.comparator = {condition.enter, condition.leave, below};
+    spec.group = condition.group;
+    return spec;
+}
+
 InjectionSpec read_injection(const steer_injection_options& options, const Model& model) {
     check_enum(options.op, STEER_OP_INTERVAL, "op");
     check_enum(options.unit, STEER_UNIT_GAPS, "unit");
     check_enum(options.span, STEER_SPAN_REPLY, "span");
     check_enum(options.rows, STEER_ROWS_READ, "rows");
     refuse_unbuilt(options);
-    if (options.low != 0.0f || options.high != 0.0f) fail(STEER_ERR_ARG, "low and high are for op INTERVAL");
     check_layers(options.layer_begin, options.layer_end);
     check_finite(options.strength, "strength");
     if (!(options.strength_min <= options.strength_max) || options.strength_min == kInfinity ||
@@ -102,13 +140,18 @@ InjectionSpec read_injection(const steer_injection_options& options, const Model
              options.strength_max);
     InjectionSpec spec;
     spec.vector = fitting_vector(options.vector, model);
-    spec.kind = options.op == STEER_OP_ADD ? PushKind::add : PushKind::add_keep_norm;
+    spec.kind = options.op == STEER_OP_ADD             ? PushKind::add
+                : options.op == STEER_OP_ADD_KEEP_NORM ? PushKind::add_keep_norm
+                                                       : PushKind::interval;
     spec.span = options.span == STEER_SPAN_PROMPT ? kSpanPrompt : options.span == STEER_SPAN_REPLY ? kSpanReply : kSpanAll;
     spec.rows = options.rows;
     spec.layer_begin = options.layer_begin;
     spec.layer_end = options.layer_end;
     spec.layer_scales = read_scales(options, model.config().layer_count);
     set_unit(options, model, spec);
+    read_interval(options, spec);
+    for (const steer_condition& one : read_array(options.conditions, options.condition_count, "conditions"))
+        spec.conditions.push_back(read_condition(one));
     check_injection(spec, model.config().layer_count);
     return spec;
 }
@@ -166,8 +209,10 @@ steer_status steer_injection_add(steer_session* s, const steer_injection_options
         clear_out(out, "out");
         const PinnedSession session(s, "session");
         const auto options = read_options(o, default_injection(), "steer_injection_options");
+        const bool share = options.op == STEER_OP_INTERVAL;
         *out = session->controls().add_injection(read_injection(options, session->model()), options.strength,
-                                                 options.strength_min, options.strength_max);
+                                                 share ? std::max(options.strength_min, 0.0f) : options.strength_min,
+                                                 share ? std::min(options.strength_max, kShareMax) : options.strength_max);
     });
 }
 

@@ -47,6 +47,7 @@ struct FakeBackend::Row {
     const BatchRow& batch_row;
     std::vector<float> readings, pushed;
     SiteKernel sites;
+    uint64_t gates_before, gates; // bits: after the token before, after this one
 };
 
 FakeBackend::FakeBackend(const ModelConfig& config, const BackendOptions& options)
@@ -148,9 +149,11 @@ bool FakeBackend::compute(const Batch& batch, Results& results) {
     for (const BatchRow& batch_row : batch.rows) {
         const size_t probes = batch_row.plan == nullptr ? 0 : batch_row.plan->probes.size();
         Row row{batch_row, std::vector<float>(probes), std::vector<float>(hidden_),
-                SiteKernel(static_cast<int32_t>(hidden_), StreamType::f32)};
-        for (int32_t i = 0; i < batch_row.token_count; i++)
+                SiteKernel(static_cast<int32_t>(hidden_), StreamType::f32), 0, batch_row.gate_bits};
+        for (int32_t i = 0; i < batch_row.token_count; i++) {
             if (!compute_token(batch, row, batch_row.token_begin + i)) return false;
+            results.gate_bits.push_back(row.gates);
+        }
         results.readings.insert(results.readings.end(), row.readings.begin(), row.readings.end());
     }
     std::vector<float> logits(batch.logit_rows.size() * vocab_);
@@ -170,6 +173,7 @@ bool FakeBackend::compute_token(const Batch& batch, Row& row, int32_t token) {
     const int32_t position = batch.positions[at];
     embed(batch.ids[at], position);
     std::fill(row.pushed.begin(), row.pushed.end(), 0.0f);
+    row.gates_before = row.gates;
     visit(batch, row, -1, token);
     for (size_t layer = 0; layer < layers_; layer++) {
         if (batch.is_cancelled()) return false;
@@ -235,7 +239,8 @@ void FakeBackend::visit(const Batch& batch, Row& row, int32_t site, int32_t toke
     capture(batch, site, Tap::before, token);
     const BatchRow& of = row.batch_row;
     const SiteRow site_row{of.plan, of.strengths, 0, 1, row.readings.data(),
-                           of.plan != nullptr && of.plan->reads_own ? row.pushed.data() : nullptr};
+                           of.plan != nullptr && of.plan->reads_own ? row.pushed.data() : nullptr,
+                           of.gating, row.gates_before, &row.gates};
     row.sites.visit(site, x_.data(), batch.chooses_reply.subspan(static_cast<size_t>(token), 1), {&site_row, 1});
     capture(batch, site, Tap::after, token);
     if (of.observer != nullptr && of.observer->sites[static_cast<size_t>(site + 1)])

@@ -42,6 +42,8 @@ struct BatchRow {
     const RowPlan* plan = nullptr;            // NULL: nothing is pushed or read
     std::span<const float> strengths;         // by Push::injection, raw; 0: off, bit for bit
     std::span<const AdapterUse> adapters;
+    const Gating* gating = nullptr;           // NULL: no injection waits for a gate
+    uint64_t gate_bits = 0;                   // after the token before
     const Observer* observer = nullptr;
 };
 
@@ -83,6 +85,7 @@ struct Results {
     std::vector<Drawn> drawn;   // one for each draw
     std::vector<Score> scores;  // one for each logit row
     std::vector<float> readings; // of all probes, row after row
+    std::vector<uint64_t> gate_bits; // [T] after each token; empty: no row has gates
     bool cancelled = false;     // the pass was left: nothing else here holds, the new positions are not in the cache
 };
 

@@ -56,6 +56,16 @@ SteeringKey steering_key(std::vector<PushedAmount> pushes, SpanMask span) {
     return result;
 }
 
+SteeringKey KeyMemo::at(SpanMask span, ConditionBits bits) {
+    Known& last = span == kSpanReply ? reply_ : prompt_;
+    if (last.known && last.bits.rules == bits.rules && last.bits.gates == bits.gates) return last.key;
+    std::vector<PushedAmount> acting;
+    for (const PushedAmount& push : pushes_)
+        if (!push.spec || acts(*push.spec, bits)) acting.push_back(push);
+    last = {true, bits, steering_key(std::move(acting), span)};
+    return last.key;
+}
+
 Controls::Controls(int32_t injection_max, int32_t gauge_max)
     : injections_(static_cast<size_t>(injection_max)),
       gauges_(static_cast<size_t>(gauge_max)),
@@ -89,15 +99,41 @@ uint32_t Controls::next_id(size_t slot) {
     return generation_ << 8 | static_cast<uint32_t>(slot);
 }
 
+// Finds what the conditions read and gives each its bit.
+void Controls::place_conditions(InjectionSpec& spec) const {
+    ConditionOwners taken;
+    for (const InjectionSlot& slot : injections_)
+        if (slot.spec) taken.note(slot.id, *slot.spec);
+    for (ConditionSpec& one : spec.conditions) {
+        const auto gauge = std::find_if(gauges_.begin(), gauges_.end(), [&](const GaugeSlot& slot) { return slot.id == one.gauge; });
+        if (one.gauge == 0 || gauge == gauges_.end())
+            fail(STEER_ERR_ARG, "conditions: gauge {:#x} is not one of this session, or it was removed", one.gauge);
+        one.reads = gauge->spec;
+        check_condition(one, spec);
+        BitOwners& owners = one.same_pass ? taken.gates : taken.rules;
+        const auto bit = std::find(owners.begin(), owners.end(), 0u);
+        if (bit == owners.end())
+            fail(STEER_ERR_STATE, "conditions: this session has {} of {} already: remove some", kConditionBits,
+                 one.same_pass ? "the SAME_PASS" : "WHEN_LAST_STEP");
+        *bit = UINT32_MAX; // taken
+        one.bit = static_cast<int32_t>(bit - owners.begin());
+    }
+}
+
 uint32_t Controls::add_injection(InjectionSpec spec, float strength, float strength_min, float strength_max) {
     const uint64_t effect = effect_key(spec);
     const int32_t lowest = lowest_site(spec);
-    auto shared = std::make_shared<const InjectionSpec>(std::move(spec));
     const std::lock_guard lock(mutex_);
+    place_conditions(spec);
+    auto shared = std::make_shared<const InjectionSpec>(std::move(spec));
     const auto slot = std::find_if(injections_.begin(), injections_.end(), [](const auto& one) { return !one.spec; });
     if (slot == injections_.end())
         fail(STEER_ERR_STATE, "all {} injections of this session are in use: remove one, or raise injection_max",
              injections_.size());
+    std::vector<const InjectionSpec*> there;
+    for (const InjectionSlot& one : injections_)
+        if (one.spec) there.push_back(one.spec.get());
+    check_intervals(*shared, there);
     const uint32_t id = next_id(static_cast<size_t>(slot - injections_.begin()));
     slot->min = strength_min;
     slot->max = strength_max;
@@ -145,6 +181,12 @@ void Controls::remove_gauge(uint32_t id) {
     const size_t slot = STEER_SLOT(id);
     if (id == 0 || slot >= gauges_.size() || gauges_[slot].id != id)
         fail(STEER_ERR_ARG, "gauge {:#x} is not one of this session, or it was removed", id);
+    for (const InjectionSlot& one : injections_)
+        if (one.spec)
+            for (const ConditionSpec& condition : one.spec->conditions)
+                if (condition.gauge == id)
+                    fail(STEER_ERR_STATE, "gauge {:#x} decides a condition of injection {:#x}: remove that one first", id,
+                         one.id.load());
     gauges_[slot].id = 0;
     spec = std::move(gauges_[slot].spec);
     version_.fetch_add(1, std::memory_order_release);
@@ -174,6 +216,7 @@ ControlsView Controls::view() const {
     ControlsView view;
     view.version = version_.load();
     view.injections = active_injections();
+    for (const ActiveInjection& one : view.injections) view.owners.note(one.id, *one.spec);
     for (const GaugeSlot& slot : gauges_)
         if (slot.spec) view.gauges.push_back({slot.id, slot.spec});
     if (!view.injections.empty()) view.injection_slots = STEER_SLOT(view.injections.back().id) + 1;
@@ -188,12 +231,15 @@ std::vector<ActiveInjection> Controls::active_injections() const {
     return active;
 }
 
-SteeringKey Controls::settled_key(SpanMask span) const {
+SettledSteering Controls::settled() const {
     const std::lock_guard lock(mutex_);
-    std::vector<PushedAmount> pushes;
-    for (const InjectionSlot& slot : injections_)
-        if (slot.spec) pushes.push_back({slot.effect, slot.lowest_site, slot.spec->span, read_word(slot.word).value});
-    return steering_key(std::move(pushes), span);
+    SettledSteering settled;
+    for (const InjectionSlot& slot : injections_) {
+        if (!slot.spec) continue;
+        settled.injections.push_back({slot.effect, slot.lowest_site, slot.spec->span, read_word(slot.word).value, slot.spec});
+        settled.owners.note(slot.id, *slot.spec);
+    }
+    return settled;
 }
 
 } // namespace steer

@@ -1,6 +1,7 @@
 // A session's injections and gauges: set by any thread at any time, read once when a step starts.
 #pragma once
 
+#include "run/conditions.h"
 #include "steer/compile_plan.h"
 #include "steer/steer.h"
 
@@ -36,6 +37,7 @@ struct ControlsView { // of one moment
     uint64_t version = 0;
     std::vector<ActiveInjection> injections; // by slot
     std::vector<ActiveGauge> gauges;         // by slot
+    ConditionOwners owners;
     uint32_t injection_slots = 0, gauge_slots = 0; // one past the last in use
 };
 
@@ -51,8 +53,30 @@ struct PushedAmount {
     int32_t lowest_site;
     SpanMask span;
     float strength;
+    std::shared_ptr<const InjectionSpec> spec = nullptr; // whose conditions; none: always
 };
 SteeringKey steering_key(std::vector<PushedAmount> pushes, SpanMask span);
+
+// Keys of many positions, most of which are alike.
+class KeyMemo {
+  public:
+    explicit KeyMemo(std::span<const PushedAmount> pushes) : pushes_(pushes) {}
+    SteeringKey at(SpanMask span, ConditionBits bits);
+
+  private:
+    struct Known {
+        bool known = false;
+        ConditionBits bits;
+        SteeringKey key;
+    };
+    std::span<const PushedAmount> pushes_;
+    Known prompt_, reply_;
+};
+
+struct SettledSteering { // what a cold run would push today, ramps finished
+    std::vector<PushedAmount> injections;
+    ConditionOwners owners;
+};
 
 class Controls {
   public:
@@ -62,7 +86,7 @@ class Controls {
     uint32_t add_injection(InjectionSpec spec, float strength, float strength_min, float strength_max);
     void remove_injection(uint32_t id);
     uint32_t add_gauge(GaugeSpec spec);
-    void remove_gauge(uint32_t id);
+    void remove_gauge(uint32_t id); // STEER_ERR_STATE where a condition looks at it
 
     // Lock-free. STEER_ERR_ARG: no such injection, or a number that is not finite.
     steer_status set_strength(uint32_t id, float value, int32_t ramp_tokens) noexcept;
@@ -71,7 +95,7 @@ class Controls {
     ControlsView view() const;
     // The last set of an injection; where it is gone and its slot another's, the word known stays.
     Command command(uint32_t id, uint64_t known_word) const;
-    SteeringKey settled_key(SpanMask span) const; // what a cold run would push today, ramps finished
+    SettledSteering settled() const;
 
   private:
     struct InjectionSlot {
@@ -88,6 +112,7 @@ class Controls {
     };
 
     uint32_t next_id(size_t slot);
+    void place_conditions(InjectionSpec& spec) const;
     InjectionSlot& find(uint32_t id);
     std::vector<ActiveInjection> active_injections() const;
 

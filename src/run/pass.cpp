@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <utility>
 
 namespace steer {
 namespace {
@@ -46,7 +47,7 @@ struct FlatBatch {
         chooses_reply.insert(chooses_reply.end(), row.chooses_reply.begin(), row.chooses_reply.end());
         for (int32_t position = row.begin; position < row.end(); position++) positions.push_back(position);
         rows.push_back({token_begin, static_cast<int32_t>(row.ids.size()), row.end(), row.blocks->blocks(), row.plan,
-                        row.strengths, {}, row.observer});
+                        row.strengths, {}, row.gating, row.gate_bits, row.observer});
         cancelled.push_back(row.cancelled);
         const size_t drawn_before = draws.size();
         add_logits(row);
@@ -86,7 +87,7 @@ struct FlatBatch {
 };
 
 void give_out(Results& results, std::span<PassRow* const> rows) {
-    size_t drawn = 0, score = 0, reading = 0;
+    size_t drawn = 0, score = 0, reading = 0, token = 0;
     const auto take_readings = [&](const RowPlan* plan, std::vector<float>& out) {
         const size_t probes = plan == nullptr ? 0 : plan->probes.size();
         if (reading + probes > results.readings.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few readings");
@@ -97,6 +98,13 @@ void give_out(Results& results, std::span<PassRow* const> rows) {
     for (PassRow* row : rows) {
         row->left = results.cancelled;
         if (results.cancelled) continue;
+        const size_t first = token, end = first + row->ids.size();
+        token = row->twin_blocks == nullptr ? end : end + row->ids.size();
+        if (row->plan != nullptr && !row->plan->gates.empty()) {
+            if (end > results.gate_bits.size()) fail(STEER_ERR_INTERNAL, "the backend gave too few gate bits");
+            row->gates_after.assign(results.gate_bits.begin() + static_cast<ptrdiff_t>(first),
+                                    results.gate_bits.begin() + static_cast<ptrdiff_t>(end));
+        }
         take_readings(row->plan, row->readings);
         if (row->twin_blocks != nullptr) take_readings(row->twin_plan, row->twin_readings);
         for (size_t i = 0; i < row->targets.size(); i++) {

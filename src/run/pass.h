@@ -21,6 +21,8 @@ struct PassRow {
     BlockTable* blocks = nullptr;
     const RowPlan* plan = nullptr;
     std::span<const float> strengths;
+    const Gating* gating = nullptr;
+    uint64_t gate_bits = 0;                 // after the position before begin
     std::span<const int32_t> targets;       // tokens after the last of ids whose log-probabilities are wanted
     int32_t top_count = 0;                  // likeliest tokens with each of them
     int32_t vocab_size = 0;                 // of the real tokens
@@ -37,6 +39,7 @@ struct PassRow {
     Drawn drawn;
     std::vector<Score> scores;
     std::vector<float> readings, twin_readings;
+    std::vector<uint64_t> gates_after; // [ids] gate bits; empty: no gates
 
     int32_t end() const { return begin + static_cast<int32_t>(ids.size()); }
 };

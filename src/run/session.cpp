@@ -122,13 +122,13 @@ steer_session_info Session::info() const {
     info.context_max = context_max_;
     info.seed = generation()->seed;
     const auto pool = model_->pool();
-    const SteeringKey prompt = controls_.settled_key(kSpanPrompt), reply = controls_.settled_key(kSpanReply);
+    const SettledSteering settled = controls_.settled();
     const std::lock_guard lock(list_mutex_);
     const bool cache_there = pool_ && pool_ == pool;
     info.turn = turn_.load();
     info.token_count = list_.size();
     info.computed_count = cache_there ? list_.computed_count() : 0;
-    info.stale_from = cache_there ? list_.stale_from(prompt, reply) : -1;
+    info.stale_from = cache_there ? list_.stale_from(settled) : -1;
     info.reply_count = reply_count_;
     info.cache_bytes = cache_there ? cache_bytes_ : 0;
     return info;

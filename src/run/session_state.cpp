@@ -2,12 +2,12 @@
 // with the cache what steering each position was computed under and the blocks. Little endian, version 2:
 //     "STEERSES", version u32, flags u32 (1: with cache, 2: and the twin's), fingerprint [32], token count u32, reply begin u32,
 //     computed count u32 (0 without cache), format size u32, tokens i32[count], marks u8[count],
-//     cache format (the backend's words), for each computed position: steering key u64, lowest site i32; the blocks;
-//     the twin's;
-//     SHA-256 over all before [32].
+//     cache format (the backend's words), for each computed position: steering key u64, lowest site i32; with conditions
+//     (flag 4) u32 and as many bytes of what they said (saved_conditions.h); the blocks; the twin's; SHA-256 over all before [32].
 #include "files/error.h"
 #include "files/quote.h"
 #include "files/sha256.h"
+#include "run/saved_conditions.h"
 #include "run/session.h"
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr std::string_view kMagic = "STEERSES";
-constexpr uint32_t kVersion = 2, kWithCache = 1, kWithTwin = 2;
+constexpr uint32_t kVersion = 2, kWithCache = 1, kWithTwin = 2, kWithConditions = 4;
 constexpr size_t kHead = 8 + 4 + 4 + 32 + 4 * 4, kPerToken = 4 + 1, kPerComputed = 8 + 4, kTail = 32;
 
 class Writer { // into memory whose size was computed before
@@ -74,7 +74,8 @@ Header read_header(std::string_view bytes) {
         fail(STEER_ERR_UNSUPPORTED, "saved state: version {}, this library reads {}", version, kVersion);
     Header header;
     header.flags = in.take<uint32_t>();
-    if ((header.flags & ~(kWithCache | kWithTwin)) != 0) fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
+    if ((header.flags & ~(kWithCache | kWithTwin | kWithConditions)) != 0)
+        fail(STEER_ERR_UNSUPPORTED, "saved state: made with features this library has not");
     header.made_by = in.take<Digest>();
     header.count = in.take<uint32_t>(), header.reply_begin = in.take<uint32_t>();
     header.computed = in.take<uint32_t>(), header.format_size = in.take<uint32_t>();
@@ -92,14 +93,31 @@ uint64_t fixed_size(const Header& header) {
     return kHead + uint64_t{header.count} * kPerToken + header.format_size + uint64_t{header.computed} * kPerComputed + kTail;
 }
 
+size_t conditions_size(const std::string& conditions) {
+    return conditions.empty() ? 0 : sizeof(uint32_t) + conditions.size();
+}
+
+// What the conditions said, of a state whose other sizes were checked: its bytes with their length before them, or nothing.
+std::string_view conditions_part(std::string_view bytes, const Header& header) {
+    if ((header.flags & kWithConditions) == 0) return {};
+    Reader in(bytes.substr(fixed_size(header) - kTail));
+    const uint64_t left = bytes.size() - fixed_size(header);
+    if (left < sizeof(uint32_t)) refuse("too short for its conditions");
+    const auto size = in.take<uint32_t>();
+    if (size > left - sizeof(uint32_t)) refuse("too short for its conditions");
+    return bytes.substr(fixed_size(header) - kTail, sizeof size + size);
+}
+
 } // namespace
 
 void Session::save_state(bool with_cache, const std::function<char*(size_t)>& place) const {
     const Lock lock(*this);
     Header header{0, model_->fingerprint(), static_cast<uint32_t>(list_.size()), static_cast<uint32_t>(reply_begin_), 0, 0};
+    const std::string conditions = save_conditions(list_.conditions, controls_.view());
+    if (!conditions.empty()) header.flags |= kWithConditions;
     const auto write = [&](size_t block_bytes, std::string_view format, const auto& write_blocks) {
         const size_t blocks = block_count(header.computed);
-        const size_t size = fixed_size(header) + header.tables() * blocks * block_bytes;
+        const size_t size = fixed_size(header) + conditions_size(conditions) + header.tables() * blocks * block_bytes;
         char* const begin = place(size);
         if (begin == nullptr) return;
         Writer out(begin);
@@ -115,6 +133,10 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
             out.put(list_.computed[i].key);
             out.put(list_.computed[i].lowest_site);
         }
+        if (!conditions.empty()) {
+            out.put(static_cast<uint32_t>(conditions.size()));
+            out.bytes(conditions.data(), conditions.size());
+        }
         write_blocks(blocks_.blocks().first(blocks), out);
         if (header.tables() > 1) write_blocks(twin_blocks_.blocks().first(blocks), out);
         out.put(sha256(begin, size - kTail));
@@ -124,7 +146,7 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
     model_->with_cache([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
         if (blocks_.pool() != pool) return write(0, {}, [](auto, Writer&) {}); // dropped in between
         const std::string format = backend.cache_format();
-        header.flags = twin_ ? kWithCache | kWithTwin : kWithCache;
+        header.flags |= twin_ ? kWithCache | kWithTwin : kWithCache;
         header.computed = static_cast<uint32_t>(list_.computed_count());
         header.format_size = static_cast<uint32_t>(format.size());
         write(pool->block_bytes(), format, [&](std::span<const BlockId> blocks, Writer& out) {
@@ -139,9 +161,11 @@ void Session::save_state(bool with_cache, const std::function<char*(size_t)>& pl
 void Session::load_state(std::string_view bytes) {
     const Lock lock(*this);
     const Header header = read_header(bytes);
-    const uint64_t fixed = fixed_size(header), block_bytes = bytes.size() - std::min<uint64_t>(fixed, bytes.size());
+    if (bytes.size() < fixed_size(header)) refuse("its size is not what its counts say");
+    const std::string_view said = conditions_part(bytes, header);
+    const uint64_t block_bytes = bytes.size() - fixed_size(header) - said.size();
     const size_t blocks = block_count(header.computed) * header.tables();
-    if (bytes.size() < fixed || (blocks == 0 ? block_bytes != 0 : block_bytes % blocks != 0))
+    if ((blocks == 0 ? block_bytes != 0 : block_bytes % blocks != 0))
         refuse("its size is not what its counts say");
     Digest sum;
     std::memcpy(sum.data(), bytes.data() + bytes.size() - kTail, kTail);
@@ -166,6 +190,11 @@ void Session::load_state(std::string_view bytes) {
         const auto key = in.take<uint64_t>();
         list.computed.push_back({key, in.take<int32_t>()});
     }
+    in.bytes(said.size());
+    ConditionHistory conditions;
+    if (!load_conditions(said.empty() ? said : said.substr(sizeof(uint32_t)), header.count, header.computed, controls_.view(),
+                         conditions))
+        refuse("what its conditions said is damaged");
     GenerationPtr settings = generation();
     ReplyText text(settings->stop_texts);
     for (size_t i = header.reply_begin; i < header.count; i++) text.push(model_->tokenizer(), list.ids[i]); // held again
@@ -188,9 +217,11 @@ void Session::load_state(std::string_view bytes) {
             read(table);
             if (twin_) read(twin_table);
         });
+        list.conditions = std::move(conditions);
     } else { // what is computed already of the same tokens stays
         TokenList kept = list_;
         kept.replace(0, list.ids, list.marks.data());
+        kept.conditions.take_rules(conditions, kept.computed_count());
         list = std::move(kept);
         table = blocks_, twin_table = twin_blocks_;
         table.truncate(list.computed_count());

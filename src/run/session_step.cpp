@@ -81,7 +81,8 @@ class Step {
     ReplyText text_;
     ReplyConstraint constraint_;
     std::vector<uint32_t> allowed_;
-    SteeringKey prompt_key_, reply_key_;
+    std::vector<SteeringKey> keys_; // of the positions computed
+    std::optional<uint64_t> next_rules_;
     std::vector<uint8_t> chooses_reply_;
     bool planned_ = false, computed_ = false;
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
@@ -129,16 +130,18 @@ bool Step::plan_pass() {
 
     if (samples && !constrain()) return false;
 
-    const auto count = static_cast<size_t>(samples ? 1 : prompt);
+    controls_ = session_.step_controls_;
+    controls_.begin_step(session_.controls_, session_.model_->config().layer_count, samples, list.conditions, begin);
+    const ConditionHistory::Today conditions(list.conditions, controls_.condition_owners());
+    const auto count = static_cast<size_t>(samples ? 1 : conditions.same_rules(begin, prompt));
     {
         const std::lock_guard lock(session_.list_mutex_);
         make_room(list.ids, 1);
         make_room(list.marks, 1);
         make_room(list.computed, count);
+        list.conditions.make_room(list.ids.size() + 2, controls_.condition_owners());
     }
     for (size_t i = 0; i < count; i++) chooses_reply_.push_back(list.chooses_reply(begin + static_cast<int32_t>(i)));
-    controls_ = session_.step_controls_;
-    controls_.begin_step(session_.controls_, session_.model_->config().layer_count, samples);
 
     row_.ids = std::span(list.ids).subspan(static_cast<size_t>(begin), count);
     row_.begin = begin;
@@ -150,6 +153,8 @@ bool Step::plan_pass() {
         row_.twin_plan = controls_.twin_plan();
     }
     row_.strengths = controls_.row_strengths();
+    row_.gating = controls_.gating();
+    row_.gate_bits = controls_.conditions().gates;
     row_.cancelled = &session_.cancel_hint_;
     row_.observer = session_.observer_.get();
     if (samples) {
@@ -195,12 +200,12 @@ void Step::take_results() {
     if (!row_.finite)
         fail(STEER_ERR_NUMERIC, "the logits after position {} are not finite: lower the strengths, and refresh if the "
                                 "cache was computed under them", row_.end() - 1);
-    prompt_key_ = controls_.key(kSpanPrompt), reply_key_ = controls_.key(kSpanReply);
-    const int32_t count = static_cast<int32_t>(row_.ids.size());
-    controls_.fill_strengths(out_.strengths);
-    const int32_t lowest_pushed = session_.list_.lowest_after(prompt_key_, reply_key_, count);
+    keys_ = controls_.keys(chooses_reply_, row_.gates_after);
+    controls_.fill_strengths(row_.gates_after.empty() ? 0 : row_.gates_after.back(), out_.strengths);
+    const int32_t lowest_pushed = session_.list_.lowest_after(keys_);
     controls_.fill_gauges(row_.readings, row_.twin_readings, lowest_pushed, samples(), out_.gauges);
     controls_.fill_push_free(lowest_pushed, out_.push_free);
+    if (samples()) next_rules_ = controls_.next_rules(out_.gauges);
     if (samples()) take_token();
     else take_prompt();
     computed_ = true;
@@ -265,7 +270,11 @@ void Step::keep() noexcept {
     {
         TokenList& list = session_.list_;
         const std::lock_guard lock(session_.list_mutex_);
-        if (computed_) list.note_computed(prompt_key_, reply_key_, static_cast<int32_t>(row_.ids.size())); // room was made
+        if (computed_) { // room was made
+            list.note_computed(keys_);
+            list.conditions.note(row_.begin, static_cast<int32_t>(keys_.size()), controls_.condition_owners(),
+                                 controls_.conditions().rules, next_rules_, row_.gates_after);
+        }
         if (computed_ && samples()) {
             list.ids.push_back(row_.drawn.token);
             list.marks.push_back(1);

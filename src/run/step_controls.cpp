@@ -39,7 +39,8 @@ float Ramp::value() const {
     return static_cast<float>(from + (static_cast<double>(target) - from) * done / length);
 }
 
-void StepControls::begin_step(const Controls& controls, int32_t layer_count, bool samples) {
+void StepControls::begin_step(const Controls& controls, int32_t layer_count, bool samples,
+                              const ConditionHistory& conditions, int32_t position) {
     if (!in_force_ || in_force_->view.version != controls.version()) {
         in_force_ = compile(controls, layer_count);
         ramps_ = carry_over(ramps_, in_force_->view.injections,
@@ -56,29 +57,66 @@ void StepControls::begin_step(const Controls& controls, int32_t layer_count, boo
             ramp = {ramp.id, command.word, ramp.value(), command.value, command.ramp, 0};
         if (samples && ramp.done < ramp.length) ramp.done++;
     }
-    row_strengths_.clear();
-    const std::vector<PlannedInjection>& planned = in_force_->compiled.injections;
-    for (size_t begin = 0; begin < planned.size();) { // injections that do the same: in the order of their strengths
-        size_t end = begin;
-        do row_strengths_.push_back(ramps_[static_cast<size_t>(planned[end++].input)].value());
-        while (end < planned.size() && planned[end].same_as_last);
-        std::sort(row_strengths_.begin() + static_cast<ptrdiff_t>(begin), row_strengths_.end());
-        begin = end;
-    }
+    conditions_ = ConditionHistory::Today(conditions, in_force_->view.owners).before(position);
+    set_row(in_force_->compiled.injections);
 }
 
-SteeringKey StepControls::key(SpanMask span) const {
+// Strengths and gates in the plan's order. Injections that do the same: in the order of their strengths.
+void StepControls::set_row(const std::vector<PlannedInjection>& planned) {
+    struct Member {
+        float strength;
+        std::vector<uint64_t> groups;
+    };
+    row_strengths_.clear();
+    gating_ = {};
+    std::vector<Member> run;
+    for (size_t i = 0; i < planned.size(); i++) {
+        const auto input = static_cast<size_t>(planned[i].input);
+        Member member{ramps_[input].value(), {}};
+        if (!add_groups_left(*in_force_->view.injections[input].spec, conditions_.rules, member.groups)) member.strength = 0.0f;
+        run.push_back(std::move(member));
+        if (i + 1 < planned.size() && planned[i + 1].same_as_last) continue;
+        std::sort(run.begin(), run.end(), [](const Member& a, const Member& b) { return a.strength < b.strength; });
+        for (const Member& one : run) {
+            row_strengths_.push_back(one.strength);
+            gating_.begin.push_back(static_cast<int32_t>(gating_.groups.size()));
+            gating_.groups.insert(gating_.groups.end(), one.groups.begin(), one.groups.end());
+        }
+        run.clear();
+    }
+    gating_.begin.push_back(static_cast<int32_t>(gating_.groups.size()));
+}
+
+std::vector<SteeringKey> StepControls::keys(std::span<const uint8_t> chooses_reply, std::span<const uint64_t> gates) const {
     std::vector<PushedAmount> pushes;
     for (size_t i = 0; i < ramps_.size(); i++) {
         const ActiveInjection& injection = in_force_->view.injections[i];
-        pushes.push_back({injection.effect, injection.lowest_site, injection.spec->span, ramps_[i].value()});
+        pushes.push_back({injection.effect, injection.lowest_site, injection.spec->span, ramps_[i].value(), injection.spec});
     }
-    return steering_key(std::move(pushes), span);
+    KeyMemo memo(pushes);
+    std::vector<SteeringKey> keys;
+    for (size_t i = 0; i < chooses_reply.size(); i++)
+        keys.push_back(memo.at(chooses_reply[i] != 0 ? kSpanReply : kSpanPrompt,
+                               {conditions_.rules, gates.empty() ? 0 : gates[i]}));
+    return keys;
 }
 
-void StepControls::fill_strengths(std::vector<float>& out) const {
+void StepControls::fill_strengths(uint64_t gates, std::vector<float>& out) const {
     out.assign(in_force_->view.injection_slots, kUnknownValue);
-    for (const Ramp& ramp : ramps_) out[STEER_SLOT(ramp.id)] = ramp.value();
+    for (size_t i = 0; i < ramps_.size(); i++) {
+        const bool on = acts(*in_force_->view.injections[i].spec, {conditions_.rules, gates});
+        out[STEER_SLOT(ramps_[i].id)] = on ? ramps_[i].value() : 0.0f;
+    }
+}
+
+uint64_t StepControls::next_rules(std::span<const float> gauges) const {
+    uint64_t next = 0;
+    for (const ActiveInjection& injection : in_force_->view.injections)
+        for (const ConditionSpec& one : injection.spec->conditions) {
+            const uint64_t bit = uint64_t{1} << one.bit;
+            if (!one.same_pass && one.comparator.next((conditions_.rules & bit) != 0, gauges[STEER_SLOT(one.gauge)])) next |= bit;
+        }
+    return next;
 }
 
 bool StepControls::is_push_free(size_t gauge, int32_t lowest_pushed) const {

@@ -16,31 +16,34 @@ void TokenList::replace(int32_t position, std::span<const int32_t> new_ids, cons
     marks.resize(at);
     ids.insert(ids.end(), new_ids.begin(), new_ids.end());
     for (size_t i = 0; i < new_ids.size(); i++) marks.push_back(new_marks != nullptr && new_marks[i] != 0);
+    conditions.keep_tokens(static_cast<int32_t>(at + same));
     drop_computed(static_cast<int32_t>(std::min(at + same, ids.empty() ? 0 : ids.size() - 1)));
 }
 
-void TokenList::note_computed(SteeringKey prompt, SteeringKey reply, int32_t count) {
-    for (int32_t i = 0; i < count; i++) {
-        SteeringKey key = chooses_reply(computed_count()) ? reply : prompt;
+void TokenList::note_computed(std::span<const SteeringKey> keys) {
+    for (SteeringKey key : keys) {
         if (!computed.empty()) key.lowest_site = std::min(key.lowest_site, computed.back().lowest_site);
         computed.push_back(key);
     }
 }
 
-int32_t TokenList::lowest_after(SteeringKey prompt, SteeringKey reply, int32_t count) const {
+int32_t TokenList::lowest_after(std::span<const SteeringKey> keys) const {
     int32_t lowest = computed.empty() ? INT32_MAX : computed.back().lowest_site;
-    for (int32_t i = 0; i < count; i++)
-        lowest = std::min(lowest, (chooses_reply(computed_count() + i) ? reply : prompt).lowest_site);
+    for (const SteeringKey& key : keys) lowest = std::min(lowest, key.lowest_site);
     return lowest;
 }
 
 void TokenList::drop_computed(int32_t from) {
     if (from < computed_count()) computed.resize(static_cast<size_t>(from));
+    conditions.keep_computed(computed_count());
 }
 
-int32_t TokenList::stale_from(SteeringKey prompt, SteeringKey reply) const {
+int32_t TokenList::stale_from(const SettledSteering& today) const {
+    KeyMemo keys(today.injections);
+    const ConditionHistory::Today then(conditions, today.owners);
     for (int32_t position = 0; position < computed_count(); position++)
-        if (computed[static_cast<size_t>(position)].key != (chooses_reply(position) ? reply : prompt).key) return position;
+        if (computed[static_cast<size_t>(position)].key != keys.at(span(position), then.at(position)).key)
+            return position;
     return -1;
 }
 

@@ -1,6 +1,7 @@
 // The tokens of a conversation, and beside each computed position what steering its cache entry was built under.
 #pragma once
 
+#include "run/conditions.h"
 #include "run/controls.h"
 
 #include <cstdint>
@@ -13,6 +14,7 @@ struct TokenList {
     std::vector<int32_t> ids;
     std::vector<uint8_t> marks;          // 1: an assistant speaks
     std::vector<SteeringKey> computed;   // of positions with a cache entry; lowest_site: at or before this position
+    ConditionHistory conditions;
 
     int32_t size() const { return static_cast<int32_t>(ids.size()); }
     int32_t computed_count() const { return static_cast<int32_t>(computed.size()); }
@@ -26,12 +28,12 @@ struct TokenList {
 
     // From position on the list reads ids; entries stay as far as the list is unchanged, but for its last token's.
     void replace(int32_t position, std::span<const int32_t> new_ids, const uint8_t* new_marks);
-    void note_computed(SteeringKey prompt, SteeringKey reply, int32_t count);
-    int32_t lowest_after(SteeringKey prompt, SteeringKey reply, int32_t count) const; // lowest_site, were it noted
+    void note_computed(std::span<const SteeringKey> keys); // of the next positions
+    int32_t lowest_after(std::span<const SteeringKey> keys) const; // lowest_site, were they noted
     void drop_computed(int32_t from);
 
     // The first computed position that today's settings would compute differently; -1: none.
-    int32_t stale_from(SteeringKey prompt, SteeringKey reply) const;
+    int32_t stale_from(const SettledSteering& today) const;
 };
 
 } // namespace steer

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <compare>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <tuple>
 
@@ -45,7 +47,7 @@ std::vector<Push> pushes_of(const InjectionSpec& spec, int32_t injection) {
             spec.layer_scales.empty() ? 1.0f : spec.layer_scales[static_cast<size_t>(layer - spec.layer_begin)];
         if (scale == 0.0f) continue;
         pushes.push_back({spec.vector->applied_at(layer), spec.kind, spec.span, injection, scale, row->values.data(),
-                          direction_key(*spec.vector, layer, spec.rows)});
+                          direction_key(*spec.vector, layer, spec.rows), row->norm, spec.low, spec.high});
     }
     return pushes;
 }
@@ -79,7 +81,8 @@ std::strong_ordering compare(const std::vector<Push>& a, const std::vector<Push>
                              const InjectionSpec& spec_b) {
     if (const auto order = spec_a.vector->fingerprint <=> spec_b.vector->fingerprint; order != 0) return order;
     const auto contents = [](const Push& push) {
-        return std::tuple(push.site, push.kind, push.span, std::bit_cast<uint32_t>(push.scale), push.direction_key);
+        return std::tuple(push.site, push.kind, push.span, std::bit_cast<uint32_t>(push.scale), push.direction_key,
+                          std::bit_cast<uint32_t>(push.low), std::bit_cast<uint32_t>(push.high));
     };
     return std::lexicographical_compare_three_way(
         a.begin(), a.end(), b.begin(), b.end(),
@@ -90,6 +93,8 @@ std::strong_ordering compare(const std::vector<Push>& a, const std::vector<Push>
 
 uint64_t effect_key(const InjectionSpec& spec) {
     uint64_t key = static_cast<uint64_t>(spec.kind) + 1;
+    if (spec.kind == PushKind::interval)
+        key = mix(mix(key, std::bit_cast<uint32_t>(spec.low)), std::bit_cast<uint32_t>(spec.high));
     for (const Push& push : pushes_of(spec, 0)) {
         key = mix(key, static_cast<uint64_t>(push.site + 1));
         key = mix(mix(key, push.direction_key), std::bit_cast<uint32_t>(push.scale));
@@ -108,6 +113,87 @@ void check_injection(const InjectionSpec& spec, int32_t layer_count) {
 
 void check_gauge(const GaugeSpec& spec, int32_t layer_count) {
     check_sites(probes_of(spec), *spec.vector, spec.layer_begin, spec.layer_end, layer_count);
+}
+
+namespace {
+
+std::vector<Gate> gates_of(std::span<const InjectionSpec* const> injections) {
+    std::vector<Gate> gates;
+    for (const InjectionSpec* const spec : injections)
+        for (const ConditionSpec& one : spec->conditions)
+            if (one.same_pass) gates.push_back({probes_of(*one.reads).front(), one.bit, one.comparator});
+    std::sort(gates.begin(), gates.end(), [](const Gate& a, const Gate& b) {
+        return std::tuple(a.probe.site, a.bit) < std::tuple(b.probe.site, b.bit);
+    });
+    return gates;
+}
+
+// Does b ask the same of its row as a does of (nearly) the same row, or of the same row turned round?
+bool asks_the_same(const Push& a, const Push& b, bool turned) {
+    return turned ? a.low == -b.high && a.high == -b.low : a.low == b.low && a.high == b.high;
+}
+
+} // namespace
+
+bool reads_raw(const GaugeSpec& spec) { return spec.reading == Reading::raw; }
+
+int32_t highest_site(const GaugeSpec& spec) {
+    const std::vector<Probe> probes = probes_of(spec);
+    return probes.empty() ? INT32_MIN : probes.back().site;
+}
+
+void check_condition(const ConditionSpec& condition, const InjectionSpec& injection) {
+    const int32_t read = highest_site(*condition.reads), pushed = lowest_site(injection);
+    if (reads_raw(*condition.reads) && read >= pushed)
+        fail(STEER_ERR_ARG, "conditions: gauge {:#x} reads RAW at site {}, and this injection acts from site {} on: it would hold "
+                            "its own condition open. Let the gauge read OWN, or below", condition.gauge, read, pushed);
+    if (!condition.same_pass) return;
+    const bool read_in_pass = condition.reads->reading == Reading::raw || condition.reads->reading == Reading::own;
+    if (!read_in_pass || condition.reads->calibrated)
+        fail(STEER_ERR_ARG, "conditions: gauge {:#x} is corrected, calibrated or reads the twin, which is known after the pass: use "
+                            "STEER_WHEN_LAST_STEP, or a gauge that reads OWN on the natural scale", condition.gauge);
+    if (probes_of(*condition.reads).size() != 1 || condition.reads->window != 1)
+        fail(STEER_ERR_ARG, "conditions: gauge {:#x} reads several layers or a window, a condition of the SAME_PASS one layer of one "
+                            "token: take another gauge, or WHEN_LAST_STEP", condition.gauge);
+    if (read >= pushed)
+        fail(STEER_ERR_ARG, "conditions: gauge {:#x} reads at site {}, too late in the same pass for an injection that acts from "
+                            "site {} on: raise layer_begin, read below, or take WHEN_LAST_STEP", condition.gauge, read, pushed);
+}
+
+uint64_t condition_key(const ConditionSpec& condition) {
+    const Comparator& comparator = condition.comparator;
+    uint64_t key = mix(condition.same_pass ? 2 : 1, comparator.below ? 2 : 1);
+    key = mix(mix(key, std::bit_cast<uint32_t>(comparator.enter)), std::bit_cast<uint32_t>(comparator.leave));
+    key = mix(mix(key, condition.group), static_cast<uint64_t>(condition.reads->reduce));
+    key = mix(key, static_cast<uint64_t>(condition.reads->window));
+    for (const Probe& probe : probes_of(*condition.reads)) {
+        key = mix(mix(key, static_cast<uint64_t>(probe.site + 1)), probe.direction_key);
+        key = mix(key, static_cast<uint64_t>(probe.tap) | static_cast<uint64_t>(probe.metric) << 8 | uint64_t{probe.own} << 16);
+    }
+    return key;
+}
+
+void check_intervals(const InjectionSpec& added, std::span<const InjectionSpec* const> there) {
+    constexpr double kSameRow = 0.999;
+    if (added.kind != PushKind::interval) return;
+    const std::vector<Push> pushes = pushes_of(added, 0);
+    std::map<int32_t, int32_t> count_at; // by site
+    for (const InjectionSpec* const spec : there) {
+        if (spec->kind != PushKind::interval) continue;
+        const bool meet = (spec->span & added.span) != 0; // at some position
+        for (const Push& other : pushes_of(*spec, 0)) {
+            const auto mine = std::find_if(pushes.begin(), pushes.end(), [&](const Push& p) { return p.site == other.site; });
+            if (mine == pushes.end()) continue;
+            if (++count_at[other.site] >= kIntervalsPerSite)
+                fail(STEER_ERR_ARG, "a site holds at most {} intervals, and that many act at site {} already: remove one, or "
+                                    "say other layers", kIntervalsPerSite, other.site);
+            const double along = meet ? cosine(*mine, other, added.vector->hidden_size) : 0.0;
+            if (std::fabs(along) > kSameRow && !asks_the_same(*mine, other, along < 0.0))
+                fail(STEER_ERR_ARG, "vectors '{}' and '{}' have nearly the same row at site {} (cosine {:.4f}) and are to hold "
+                                    "it in [{}, {}] and [{}, {}]: make one interval of them, or say other layers or spans",
+                     added.vector->name, spec->vector->name, other.site, along, added.low, added.high, spec->low, spec->high);
+        }
+    }
 }
 
 CompiledPlan compile_plan(std::span<const InjectionSpec* const> injections, std::span<const GaugeSpec* const> gauges,
@@ -154,8 +240,9 @@ CompiledPlan compile_plan(std::span<const InjectionSpec* const> injections, std:
         row.probes.push_back(probe);
     }
 
-    plan.row.index(layer_count);
-    plan.twin_row.index(layer_count);
+    plan.row.gates = gates_of(injections);
+    plan.row.index(layer_count, injections.empty() ? 0 : injections[0]->vector->hidden_size);
+    plan.twin_row.index(layer_count, 0);
     return plan;
 }
 

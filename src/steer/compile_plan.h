@@ -6,10 +6,22 @@
 #include "steer/vector.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 namespace steer {
+
+struct GaugeSpec;
+
+struct ConditionSpec {
+    uint32_t gauge = 0;                    // id
+    bool same_pass = false;                // a gate, else a rule
+    Comparator comparator{};
+    uint32_t group = 0;
+    std::shared_ptr<const GaugeSpec> reads; // what the gauge is
+    int32_t bit = 0;                       // its state's place among those of the session's gates or rules
+};
 
 struct InjectionSpec {
     VectorPtr vector;
@@ -19,6 +31,8 @@ struct InjectionSpec {
     int32_t layer_begin = 0, layer_end = 0; // rows of the vector, half open, clipped to what it has
     std::vector<float> layer_scales;        // layer_end - layer_begin, or empty: all 1
     float relative = kUnknown;              // the relative strength that a strength of 1 is, of a push that was calibrated
+    float low = 0.0f, high = 0.0f;          // of an interval, in units of the projection on the row
+    std::vector<ConditionSpec> conditions;  // empty: always; else all of a group must hold, of the groups any
 };
 
 struct GaugeSpec {
@@ -40,6 +54,16 @@ int32_t lowest_site(const InjectionSpec& spec);
 // STEER_ERR_ARG where nothing would be pushed or read, STEER_ERR_MISMATCH where a row lies beyond the model.
 void check_injection(const InjectionSpec& spec, int32_t layer_count);
 void check_gauge(const GaugeSpec& spec, int32_t layer_count);
+
+bool reads_raw(const GaugeSpec& spec); // with the pushes in it
+int32_t highest_site(const GaugeSpec& spec);
+// A condition that its injection would hold open itself, or that comes too late for it: STEER_ERR_ARG.
+void check_condition(const ConditionSpec& condition, const InjectionSpec& injection);
+uint64_t condition_key(const ConditionSpec& condition); // equal contents, equal keys, whatever the ids
+
+// STEER_ERR_ARG where `added` asks of nearly the same row at the same site something else than one that is there, or where
+// a site would have too many intervals.
+void check_intervals(const InjectionSpec& added, std::span<const InjectionSpec* const> there);
 
 struct PlannedInjection {
     int32_t input;      // index into the injections given

@@ -49,6 +49,7 @@ void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results
     }
     if (!batch.logit_rows.empty()) draw_and_score(head(x, batch.logit_rows), batch, results);
     results.readings = plan->readings();
+    results.gate_bits = plan->gate_bits();
     captures.finish();
 }
 

@@ -7,25 +7,33 @@ StreamType stream_type(at::ScalarType dtype) {
     return dtype == at::kFloat ? StreamType::f32 : dtype == at::kHalf ? StreamType::f16 : StreamType::bf16;
 }
 
+// How many of a row's tokens have a D that someone reads.
+size_t tokens_of_own(const BatchRow& row) {
+    if (row.plan == nullptr || !row.plan->reads_own) return 0;
+    return row.plan->gates_own ? static_cast<size_t>(row.token_count) : 1;
+}
+
 } // namespace
 
 HostSites::HostSites(const Batch& batch, int32_t hidden_size, at::ScalarType dtype)
     : chooses_reply_(batch.chooses_reply), kernel_(hidden_size, stream_type(dtype)) {
-    size_t probe_count = 0, own_count = 0;
+    size_t probe_count = 0, pushed_count = 0;
     for (const BatchRow& row : batch.rows) {
         if (row.plan == nullptr) continue;
-        idle_ = idle_ && row.plan->pushes.empty() && row.plan->probes.empty();
+        idle_ = idle_ && row.plan->pushes.empty() && row.plan->probes.empty() && row.plan->gates.empty();
         probe_count += row.plan->probes.size();
-        own_count += row.plan->reads_own;
+        pushed_count += tokens_of_own(row);
+        if (!row.plan->gates.empty()) bits_.resize(batch.ids.size());
     }
     readings_.resize(probe_count);
-    pushed_.assign(own_count * static_cast<size_t>(hidden_size), 0.0f);
+    pushed_.assign(pushed_count * static_cast<size_t>(hidden_size), 0.0f);
     float *reading = readings_.data(), *pushed = pushed_.data();
     for (const BatchRow& row : batch.rows) {
-        const bool reads_own = row.plan != nullptr && row.plan->reads_own;
-        rows_.push_back({row.plan, row.strengths, row.token_begin, row.token_count, reading, reads_own ? pushed : nullptr});
+        const size_t own = tokens_of_own(row);
+        rows_.push_back({row.plan, row.strengths, row.token_begin, row.token_count, reading, own > 0 ? pushed : nullptr,
+                         row.gating, row.gate_bits, bits_.empty() ? nullptr : &bits_[static_cast<size_t>(row.token_begin)]});
         reading += row.plan != nullptr ? row.plan->probes.size() : 0;
-        pushed += reads_own ? hidden_size : 0;
+        pushed += own * static_cast<size_t>(hidden_size);
     }
 }
 

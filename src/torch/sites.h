@@ -13,6 +13,7 @@ class Sites {
     virtual ~Sites() = default;
     virtual void visit(int32_t site, at::Tensor& x) = 0; // x [T, H], pushed in place
     virtual std::vector<float> readings() = 0;           // of all probes, row after row; once, after the last site
+    virtual std::vector<uint64_t> gate_bits() = 0;       // as Results has them; once, after the last site
 };
 
 class HostSites : public Sites {
@@ -21,10 +22,12 @@ class HostSites : public Sites {
 
     void visit(int32_t site, at::Tensor& x) override;
     std::vector<float> readings() override { return std::move(readings_); }
+    std::vector<uint64_t> gate_bits() override { return std::move(bits_); }
 
   private:
     std::span<const uint8_t> chooses_reply_;
-    std::vector<float> readings_, pushed_; // [probes of all rows], [rows that read own, H]
+    std::vector<float> readings_, pushed_; // [probes of all rows], [tokens whose D is read, H]
+    std::vector<uint64_t> bits_;           // [T], empty without gates
     std::vector<SiteRow> rows_;
     SiteKernel kernel_;
     bool idle_ = true; // no row pushes or reads anything

@@ -16,11 +16,9 @@ TEST_CASE("what is not built yet is refused by name") {
         change(options);
         FAILS(steer_injection_add(session, &options, &id, &err), STEER_ERR_UNSUPPORTED, words);
     };
-    refuse_injection([](auto& o) { o.op = STEER_OP_INTERVAL; }, "INTERVAL");
     refuse_injection([](auto& o) { o.unit = STEER_UNIT_RELATIVE; }, "steer_vector_calibrate");
     refuse_injection([](auto& o) { o.unit = STEER_UNIT_GAPS; }, "steer_vector_calibrate");
     refuse_injection([](auto& o) { o.hold_gauge = 1; }, "hold");
-    refuse_injection([](auto& o) { o.condition_count = 1; }, "conditions");
     const auto refuse_gauge = [&](auto change, const char* words) {
         steer_gauge_options options;
         steer_gauge_options_init(&options, sizeof options);

@@ -101,6 +101,25 @@ void Life::live(const std::string& scratch) {
     gauge.window = 4;
     steer_gauge_id dial = 0;
     MUST(steer_gauge_add(session, &gauge, &dial, err));
+    const steer_condition conditions[] = {{dial, STEER_WHEN_LAST_STEP, STEER_TEST_ABOVE, 0.1f, -0.1f, 0},
+                                          {dial, STEER_WHEN_LAST_STEP, STEER_TEST_BELOW, 0.0f, 0.0f, 1}};
+    steer_injection_options held = injection;
+    held.op = STEER_OP_INTERVAL;
+    held.strength = 0.5f;
+    held.conditions = conditions;
+    held.condition_count = 2;
+    steer_injection_id interval = 0;
+    MUST(steer_injection_add(session, &held, &interval, err));
+    gauge.layer_begin = 0, gauge.layer_end = 1;
+    gauge.window = 1;
+    steer_gauge_id low = 0;
+    MUST(steer_gauge_add(session, &gauge, &low, err));
+    const steer_condition gate{low, STEER_WHEN_SAME_PASS, STEER_TEST_ABOVE, 0.0f, -0.2f, 0};
+    injection.layer_begin = 1;
+    injection.conditions = &gate;
+    injection.condition_count = 1;
+    steer_injection_id gated = 0;
+    MUST(steer_injection_add(session, &injection, &gated, err));
     MUST(steer_session_set_tokens(session, 0, ids, nullptr, count, nullptr, err));
     for (int i = 0; i < 8; i++) step(session);
     MUST(steer_session_fork(session, fork.out(), err));

@@ -108,6 +108,29 @@ TEST_CASE("numbers of an injection, when it is added and while it acts") {
     }
 }
 
+TEST_CASE("numbers of an interval and of its condition") {
+    for (const float number : kFaults)
+        for (int field = 0; field < 5; field++) {
+            CAPTURE(number, field);
+            Talk talk;
+            steer_condition condition{gauge(talk.session, talk.vector, 0, STEER_READING_OWN), STEER_WHEN_LAST_STEP,
+                                      STEER_TEST_ABOVE, -1e38f, -1e38f, 0};
+            steer_injection_options options;
+            steer_injection_options_init(&options, sizeof options);
+            options.vector = talk.vector;
+            options.op = STEER_OP_INTERVAL;
+            options.strength = 1.0f;
+            options.conditions = &condition;
+            options.condition_count = 1;
+            float* const fields[] = {&options.low, &options.high, &options.strength, &condition.enter, &condition.leave};
+            *fields[field] = number;
+            steer_injection_id id = 0;
+            steer_error err{};
+            taken(steer_injection_add(talk.session, &options, &id, &err), err);
+            talk.check_steps();
+        }
+}
+
 TEST_CASE("numbers of the sampler") {
     using Options = steer_generation_options;
     const std::vector<float Options::*> fields{&Options::temperature, &Options::top_p, &Options::min_p, &Options::typical_p,

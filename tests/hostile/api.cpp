@@ -303,6 +303,11 @@ class Script {
         disturb(options, choose_, kFields);
         const float scales[kApiLayers] = {1.0f, choose_.real(), 0.5f};
         if (choose_.once_in(8)) options.layer_scales = scales, options.layer_begin = 0, options.layer_end = kApiLayers;
+        steer_condition conditions[2];
+        for (steer_condition& one : conditions)
+            one = {choose_.once_in(8) ? static_cast<uint32_t>(choose_.number()) : gauge_, static_cast<int32_t>(choose_.below(2)),
+                   static_cast<int32_t>(choose_.below(2)), choose_.real(), choose_.real(), static_cast<uint32_t>(choose_.below(2))};
+        if (choose_.once_in(3)) options.conditions = conditions, options.condition_count = static_cast<uint32_t>(choose_.below(3));
         const bool ok = ASK(steer_injection_add(conversation().handle, &options, &injection_, &err));
         promise(ok == (injection_ != 0), "an id that does not go with the status");
     }

@@ -20,11 +20,14 @@ class Row:
     reply: list | None = None
     pushes: list = field(default_factory=list)
     probes: list = field(default_factory=list)
+    gates: list = field(default_factory=list)
+    gate_bits: int = 0
     planned: bool = True
 
     def request(self):
         made = {"row": self.row, "begin": self.begin, "ids": self.ids, "pushes": self.pushes, "planned": self.planned,
-                "probes": sorted(self.probes, key=lambda p: p["site"])}
+                "probes": sorted(self.probes, key=lambda p: p["site"]),
+                "gates": sorted(self.gates, key=lambda g: g["site"]), "gate_bits": self.gate_bits}
         if self.reply is not None:
             made["reply"] = self.reply
         return made
@@ -39,6 +42,7 @@ class Outcome:
     after: np.ndarray | None
     readings: list
     drawn: int | None = None
+    gate_bits: list = field(default_factory=list)  # after each token
 
 
 class StateProbe:
@@ -82,7 +86,9 @@ class StateProbe:
         else:
             assert len(numbers) == split
         readings = self._readings(answer, rows)
-        return [Outcome(*parts) for parts in zip(all_logits, before, after, readings, answer["drawn"], strict=True)]
+        told = answer["gate_bits"]
+        bits = [told[sum(counts[:i]) : sum(counts[: i + 1])] for i in range(len(rows))]
+        return [Outcome(*parts) for parts in zip(all_logits, before, after, readings, answer["drawn"], bits, strict=True)]
 
     @staticmethod
     def _readings(answer, rows):
@@ -103,21 +109,61 @@ class StateProbe:
 # ---- transformers ---------------------------------------------------------------------------------------------------
 
 
-def push_change(x, pushes, directions, reply):
-    """What the pushes of one site make of states x [T, H]: norm-keeping adds summed, then plain adds summed."""
+def push_change(x, pushes, directions, reply, bits=None):
+    """What the pushes of one site make of states x [T, H]: norm-keeping adds summed, plain adds summed, intervals jointly."""
     def total(kind):
         amount = torch.zeros_like(x)
         for push in pushes:
             if push["kind"] != kind or push["strength"] == 0.0:
                 continue
-            acts = torch.tensor([bool(push.get("span", ALL) & (REPLY if r else PROMPT)) for r in reply])
+            acts = torch.tensor([acts_on(push, r, bits, token) for token, r in enumerate(reply)])
             direction = torch.tensor(directions[push["direction"]], dtype=x.dtype)
             amount[acts] += push["strength"] * push.get("scale", 1.0) * direction
         return amount
 
     kept = x + total("add_keep_norm")
     kept = kept * (x.norm(dim=-1, keepdim=True) / kept.norm(dim=-1, keepdim=True))
-    return kept + total("add")
+    return hold(kept + total("add"), [push for push in pushes if push["kind"] == "interval"], directions, reply, bits)
+
+
+def acts_on(push, speaks, bits, token):
+    groups = push.get("groups", [])
+    if token not in push.get("tokens", [token]):
+        return False
+    return bool(push.get("span", ALL) & (REPLY if speaks else PROMPT)) and (
+        not groups or any(bits[token] & group == group for group in groups))
+
+
+def hold(x, intervals, directions, reply, bits):
+    """Each token's pins and bounds by the smallest change that meets all of them, in float64 and with numpy's lstsq."""
+    held = x.clone()
+    for token, speaks in enumerate(reply):
+        acting = [push for push in intervals if push["strength"] != 0.0 and acts_on(push, speaks, bits, token)]
+        if acting and x[token].any():
+            held[token] = torch.tensor(hold_state(x[token].double().numpy(), acting, directions), dtype=x.dtype)
+    return held
+
+
+def hold_state(x, acting, directions):
+    rows = np.array([np.asarray(directions[push["direction"]], np.float64) for push in acting])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    share = np.array([push["strength"] * push.get("scale", 1.0) for push in acting])
+    low = np.array([-np.inf if push.get("low") is None else push["low"] for push in acting])
+    high = np.array([np.inf if push.get("high") is None else push["high"] for push in acting])
+
+    def targets(c):
+        return c + share * (np.clip(c, low, high) - c)
+
+    asking, target, now = low == high, targets(rows @ x), x
+    while True:
+        if asking.any():
+            now = x + np.linalg.lstsq(rows[asking], target[asking] - rows[asking] @ x, rcond=None)[0]
+        c = rows @ now
+        fresh = ~asking & ((c < low) | (c > high))
+        if not fresh.any():
+            return now
+        target = np.where(fresh, targets(c), target)
+        asking |= fresh
 
 
 def reading(probe, z, directions):
@@ -131,19 +177,45 @@ def reading(probe, z, directions):
     return dot / (max(z.norm().item(), 1e-6) * v.norm().item())
 
 
+def next_state(gate, on, value):
+    """A comparator with hysteresis."""
+    if gate["below"]:
+        return value <= gate["leave"] if on else value < gate["enter"]
+    return value >= gate["leave"] if on else value > gate["enter"]
+
+
+def read_gates(gates, z_of, directions, bits, bits_before):
+    """Token after token: each gate's state follows from its reading and its state one token earlier."""
+    for gate in gates:
+        on = bool(bits_before >> gate["bit"] & 1)
+        for token in range(len(bits)):
+            on = next_state(gate, on, reading(gate, z_of(token, gate["own"]), directions))
+            bits[token] |= on << gate["bit"]
+
+
 def run_hooked(model, row, directions=()):
     """A whole conversation through transformers; hooks see and change what the embedding and every block put out."""
     reply = row.reply if row.reply is not None else [0] * len(row.ids)
-    before, after = [], []
+    before, after, bits = [], [], [0] * len(row.ids)
+
+    def gates_at(site, tap, z):
+        def z_of(token, own):
+            change = sum((after[i][token] - before[i][token] for i in range(len(after))), torch.zeros_like(z[token]))
+            return z[token] - change if own else z[token]
+
+        here = [gate for gate in row.gates if gate["site"] == site and gate["tap"] == tap]
+        read_gates(here, z_of, directions, bits, row.gate_bits)
 
     def at_site(site):
         def hook(_module, _inputs, output):
             states = output[0] if isinstance(output, tuple) else output
             x = states[0]
             before.append(x.clone())
+            gates_at(site, "before", x)
             pushes = [push for push in row.pushes if push["site"] == site]
-            pushed = push_change(x, pushes, directions, reply) if pushes else x
+            pushed = push_change(x, pushes, directions, reply, bits) if pushes else x
             after.append(pushed.clone())
+            gates_at(site, "after", pushed)
             return (pushed[None], *output[1:]) if isinstance(output, tuple) else pushed[None]
 
         return hook
@@ -166,7 +238,7 @@ def run_hooked(model, row, directions=()):
             z = z - sum((after[i][-1] - before[i][-1] for i in range(upto)), torch.zeros_like(z))
         readings.append(reading(probe, z, directions))
     stacked = [torch.stack(states, 1).numpy() for states in (before, after)]
-    return Outcome(logits.numpy(), *stacked, readings)
+    return Outcome(logits.numpy(), *stacked, readings, gate_bits=bits)
 
 
 def worst(ours, theirs):

@@ -51,6 +51,20 @@ def some_pushes(random, layers, directions, strength=2.0):
     return pushes
 
 
+def some_intervals(random, layers, directions, spread=6.0):
+    """Pins, bounds, shares and reflections, several at most sites and beside adds of both kinds."""
+    pushes = some_pushes(random, layers, directions)
+    for site in range(-1, layers):
+        for direction in random.permutation(len(directions))[: int(random.integers(0, 5))]:
+            t, width = float(random.uniform(-spread, spread)), float(random.uniform(0.1, 3.0))
+            low, high = [(0.0, 0.0), (t, t), (t, None), (None, t), (t, t + width)][int(random.integers(5))]
+            pushes.append({
+                "site": site, "kind": "interval", "strength": float(random.choice([0.0, 1.0, 1.0, 0.4, 2.0])),
+                "scale": float(random.choice([1.0, 0.5])), "span": int(random.choice([PROMPT, REPLY, ALL, ALL])),
+                "direction": int(direction), "low": low, "high": high})
+    return pushes
+
+
 def every_probe(layers, directions):
     return [{"site": site, "tap": tap, "metric": metric, "own": own, "direction": (site + 1) % len(directions)}
             for site in range(-1, layers) for tap in ("before", "after")
@@ -95,6 +109,92 @@ def test_states_and_gauges_under_injections(state_probe, checkpoint):
         check_readings(ours.readings, theirs.readings, row.probes, theirs.after)
 
 
+@pytest.mark.parametrize("low, high, share", [
+    (0.0, 0.0, 1.0), (1.5, 1.5, 1.0), (-2.0, -2.0, 0.3), (0.0, 0.0, 2.0), (2.0, None, 1.0), (None, -2.0, 1.0), (-0.5, 0.5, 1.0)],
+    ids=["ablation", "clamp", "part of the way", "reflection", "floor", "ceiling", "cap"])
+def test_each_interval_alone(state_probe, checkpoint, low, high, share):
+    random = np.random.default_rng(8)
+    layers = checkpoint.model.config.num_hidden_layers
+    directions = some_directions(random, checkpoint.model, layers + 1)
+    row = Row(some_ids(random, 24), pushes=[
+        {"site": site, "kind": "interval", "strength": share, "direction": site + 1, "low": low, "high": high}
+        for site in range(-1, layers)])
+    [ours] = state_probe.open(checkpoint.folder).begin(1, 64).run([row], directions, states=True)
+    theirs = run_hooked(checkpoint.model, row, directions)
+    assert worst(ours.logits, theirs.logits) < TOLERANCE
+    assert worst(ours.after, theirs.after) < TOLERANCE
+    for site in range(-1, layers):  # closed form, from our own state before
+        unit = directions[site + 1].astype(np.float64) / np.linalg.norm(directions[site + 1].astype(np.float64))
+        before, after = (states[:, site + 1].astype(np.float64) for states in (ours.before, ours.after))
+        c = before @ unit
+        expected = before + np.outer(share * (np.clip(c, -np.inf if low is None else low, np.inf if high is None else high) - c), unit)
+        assert np.abs(after - expected).max() < 1e-5 * np.linalg.norm(before, axis=1).max()
+
+
+def test_mixtures_of_all_operators(state_probe, checkpoint):
+    random = np.random.default_rng(9)
+    layers = checkpoint.model.config.num_hidden_layers
+    state_probe.open(checkpoint.folder)
+    for _ in range(3):
+        directions = some_directions(random, checkpoint.model, 6)
+        row = Row(some_ids(random, 40), reply=random.integers(0, 2, 40).tolist(),
+                  pushes=some_intervals(random, layers, directions), probes=every_probe(layers, directions))
+        [ours] = state_probe.begin(1, 64).run([row], directions, states=True)
+        theirs = run_hooked(checkpoint.model, row, directions)
+        assert worst(ours.logits, theirs.logits) < TOLERANCE
+        assert worst(ours.after, theirs.after) < TOLERANCE
+        check_readings(ours.readings, theirs.readings, row.probes, theirs.after)
+
+
+def some_gates(random, layers, directions):
+    """Three gates low in the model, and intervals and adds above them that wait for one, for both or for either."""
+    gates = [{"site": site, "tap": tap, "metric": "projection", "own": own, "direction": site + 1, "bit": bit,
+              "below": below, "enter": enter, "leave": leave}
+             for site, tap, own, bit, below, enter, leave in (
+                 (-1, "before", False, 3, False, 0.05, -0.3), (0, "after", True, 0, True, 0.0, 0.4), (0, "before", True, 41, False, 0.1, 0.1))]
+    pushes = some_intervals(random, layers, directions)
+    groups = [[1 << 3], [1 | 1 << 41], [1, 1 << 3], []]
+    for push in pushes:
+        if push["site"] > 0:
+            push["groups"] = groups[int(random.integers(len(groups)))]
+    return gates, pushes
+
+
+def margin(gates, outcome, directions, ids):
+    """How near any gate's reading came to one of its thresholds: there two computations may differ."""
+    nearest = np.inf
+    for gate in gates:
+        v = directions[gate["direction"]].astype(np.float64)
+        states = (outcome.before if gate["tap"] == "before" else outcome.after).astype(np.float64)
+        upto = gate["site"] + 1 + (gate["tap"] == "after")
+        change = (outcome.after - outcome.before).astype(np.float64)[:, :upto].sum(1) if gate["own"] else 0.0
+        value = (states[:, gate["site"] + 1] - change) @ v / np.linalg.norm(v)
+        nearest = min(nearest, *(np.abs(value - gate[limit]).min() for limit in ("enter", "leave")))
+    return nearest
+
+
+@pytest.mark.parametrize("pieces", [[48], [1] * 48, [7, 30, 1, 10]], ids=["whole", "singly", "7-30-1-10"])
+def test_gates_switch_operators_in_the_same_pass(state_probe, checkpoint, pieces):
+    random = np.random.default_rng(10)
+    layers = checkpoint.model.config.num_hidden_layers
+    directions = some_directions(random, checkpoint.model, 6)
+    gates, pushes = some_gates(random, layers, directions)
+    ids, reply = some_ids(random, 48), random.integers(0, 2, 48).tolist()
+    theirs = run_hooked(checkpoint.model, Row(ids, reply=reply, pushes=pushes, gates=gates, gate_bits=1), directions)
+    assert margin(gates, theirs, directions, ids) > 1e-5, "take another seed"
+    assert all(0 < sum(bits >> gate["bit"] & 1 for bits in theirs.gate_bits) < 48 for gate in gates)
+    state_probe.open(checkpoint.folder).begin(1, 64)
+    begin, bits, logits = 0, [1], []
+    for count in pieces:
+        part = slice(begin, begin + count)
+        [ours] = state_probe.run([Row(ids[part], begin=begin, reply=reply[part], pushes=pushes, gates=gates,
+                                      gate_bits=bits[-1])], directions)
+        bits, begin = bits + ours.gate_bits, begin + count
+        logits.append(ours.logits)
+    assert bits[1:] == theirs.gate_bits
+    assert worst(np.concatenate(logits), theirs.logits) < TOLERANCE
+
+
 def test_rows_of_a_batch_equal_single_runs(state_probe, checkpoint):
     """Eight conversations of different lengths, strengths and gauges at once, as each of them alone."""
     random = np.random.default_rng(3)
@@ -122,7 +222,7 @@ def test_strength_zero_is_no_vector_bit_for_bit(state_probe, checkpoint):
     layers = checkpoint.model.config.num_hidden_layers
     directions = some_directions(random, checkpoint.model, 3)
     ids = some_ids(random, 33)
-    off = [{**push, "strength": zero} for push in some_pushes(random, layers, directions) for zero in (0.0, -0.0)]
+    off = [{**push, "strength": zero} for push in some_intervals(random, layers, directions) for zero in (0.0, -0.0)]
     assert off
     state_probe.open(checkpoint.folder)
     [none] = state_probe.begin(1, 64).run([Row(ids, planned=False)], states=True)

@@ -180,11 +180,11 @@ TEST_CASE("the list keeps its cache as far as it is unchanged, but for the last 
     TokenList list;
     const std::vector<int32_t> ids{1, 2, 3, 4, 5};
     list.replace(0, ids, nullptr);
-    list.note_computed({}, {}, 4);
+    list.note_computed(std::vector<SteeringKey>(4));
     CHECK(list.computed_count() == 4);
     list.replace(5, std::vector<int32_t>{6}, nullptr);
     CHECK(list.computed_count() == 4);
-    list.note_computed({}, {}, 1);
+    list.note_computed(std::vector<SteeringKey>(1));
     list.replace(0, std::vector<int32_t>{1, 2, 3, 4, 5, 6}, nullptr);
     CHECK(list.computed_count() == 5);
     list.replace(0, std::vector<int32_t>{1, 2, 9, 4, 5, 6}, nullptr);

@@ -9,11 +9,13 @@
 //   {"pass": [row ..], "directions": [[..] ..], "logits": "all" or "last", "states": true, "out": file}
 //     row: {"row": which, "ids": [..], "begin": first position, "reply": [0 or 1 for each id],
 //           "planned": false for no plan at all,
-//           "pushes": [{"site", "kind": "add" or "add_keep_norm", "strength", "scale", "span": 1, 2 or 3,
-//                       "direction": index}],
+//           "pushes": [{"site", "kind": "add", "add_keep_norm" or "interval", "strength", "scale", "span": 1, 2 or 3,
+//                       "direction": index, "low", "high": of an interval, null: none}],
 //           "probes": [{"site", "tap": "before" or "after", "metric": "cosine", "projection" or "dot", "own",
-//                       "direction"}]}
-//     -> {"readings": [[..] for each row], "drawn": [greedy token after each row]}
+//                       "direction"}],
+//           "gates": [a probe with "bit", "below", "enter" and "leave" ..], "gate_bits": before the first token; a push
+//           that waits for gates has "groups": [bits that must all be set ..]}
+//     -> {"readings": [[..] for each row], "drawn": [greedy token after each row], "gate_bits": [after each token]}
 //        and in the file, float32: logits [logit rows, vocab_size]; then, if wanted, the states before the pushes and
 //        after them, each [tokens, sites, hidden_size]
 #include "files/error.h"
@@ -25,6 +27,7 @@
 #include <cmath>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 using namespace steer;
 using nlohmann::json;
@@ -42,34 +45,57 @@ struct ProbeRow { // what a BatchRow points to
     std::vector<BlockId> blocks;
     std::vector<float> strengths;
     RowPlan plan;
+    Gating gating;
 };
+
+PushKind kind_of(const std::string& name) {
+    return name == "add" ? PushKind::add : name == "add_keep_norm" ? PushKind::add_keep_norm : PushKind::interval;
+}
+
+// null or absent: none on that side, which JSON has no number for
+float limit(const json& push, const char* name, float side) {
+    const json value = push.value(name, json());
+    return value.is_null() ? side * std::numeric_limits<float>::infinity() : value.get<float>();
+}
 
 using Directions = std::vector<std::vector<float>>;
 
-void read_plan(const json& from, const Directions& directions, int32_t layers, ProbeRow& row) {
-    for (const json& push : from.value("pushes", json::array())) {
+Probe probe_of(const json& from, const Directions& directions) {
+    const std::vector<float>& direction = directions.at(from.at("direction"));
+    const std::string metric = from.at("metric");
+    return {from.at("site"), from.at("tap") == "before" ? Tap::before : Tap::after,
+            metric == "cosine"       ? Metric::cosine
+            : metric == "projection" ? Metric::projection
+                                     : Metric::dot,
+            from.at("own"), norm_of(direction), direction.data()};
+}
+
+void read_pushes(const json& from, const Directions& directions, ProbeRow& row) {
+    for (const json& push : from) {
         const auto injection = static_cast<int32_t>(row.strengths.size());
         row.strengths.push_back(push.at("strength"));
-        row.plan.pushes.push_back({push.at("site"), push.at("kind") == "add" ? PushKind::add : PushKind::add_keep_norm,
-                                   static_cast<SpanMask>(push.value("span", 3)), injection, push.value("scale", 1.0f),
-                                   directions.at(push.at("direction")).data()});
+        row.gating.begin.push_back(static_cast<int32_t>(row.gating.groups.size()));
+        for (const json& group : push.value("groups", json::array())) row.gating.groups.push_back(group);
+        const std::vector<float>& direction = directions.at(push.at("direction"));
+        row.plan.pushes.push_back({push.at("site"), kind_of(push.at("kind")), static_cast<SpanMask>(push.value("span", 3)),
+                                   injection, push.value("scale", 1.0f), direction.data(), 0, norm_of(direction),
+                                   limit(push, "low", -1.0f), limit(push, "high", 1.0f)});
     }
+    row.gating.begin.push_back(static_cast<int32_t>(row.gating.groups.size()));
     const auto before = [](const Push& a, const Push& b) {
         return std::pair(a.site, a.kind) < std::pair(b.site, b.kind);
     };
     std::stable_sort(row.plan.pushes.begin(), row.plan.pushes.end(), before);
-    for (const json& probe : from.value("probes", json::array())) { // sorted by site in the request
-        const std::vector<float>& direction = directions.at(probe.at("direction"));
-        const std::string metric = probe.at("metric");
-        const bool own = probe.at("own");
-        row.plan.probes.push_back({probe.at("site"), probe.at("tap") == "before" ? Tap::before : Tap::after,
-                                   metric == "cosine"       ? Metric::cosine
-                                   : metric == "projection" ? Metric::projection
-                                                            : Metric::dot,
-                                   own, norm_of(direction), direction.data()});
-        row.plan.reads_own = row.plan.reads_own || own;
-    }
-    row.plan.index(layers);
+}
+
+void read_plan(const json& from, const Directions& directions, int32_t layers, int32_t hidden, ProbeRow& row) {
+    read_pushes(from.value("pushes", json::array()), directions, row);
+    for (const json& probe : from.value("probes", json::array())) // sorted by site in the request
+        row.plan.probes.push_back(probe_of(probe, directions));
+    for (const json& gate : from.value("gates", json::array())) // sorted too
+        row.plan.gates.push_back({probe_of(gate, directions), gate.at("bit"),
+                                  {gate.at("enter"), gate.at("leave"), gate.at("below")}});
+    row.plan.index(layers, hidden);
 }
 
 class Prober {
@@ -116,7 +142,7 @@ class Prober {
         for (size_t r = 0; r < rows.size(); r++) {
             const json& from = request.at("pass")[r];
             ProbeRow& row = rows[r];
-            read_plan(from, directions, layers, row);
+            read_plan(from, directions, layers, package_->config.hidden_size, row);
             row.ids = from.at("ids").get<std::vector<int32_t>>();
             const int32_t first = from.at("begin"), token_begin = static_cast<int32_t>(ids.size());
             const auto count = static_cast<int32_t>(row.ids.size());
@@ -136,7 +162,9 @@ class Prober {
                                   row.blocks,
                                   from.value("planned", true) ? &row.plan : nullptr,
                                   row.strengths,
-                                  {}});
+                                  {},
+                                  &row.gating,
+                                  from.value("gate_bits", uint64_t{0})});
         }
 
         SamplingSettings greedy;
@@ -181,7 +209,7 @@ class Prober {
     }
 
     static json told(const Results& results, const std::vector<ProbeRow>& rows) {
-        json answer{{"readings", json::array()}, {"drawn", json::array()}};
+        json answer{{"readings", json::array()}, {"drawn", json::array()}, {"gate_bits", results.gate_bits}};
         size_t reading = 0;
         for (size_t r = 0; r < rows.size(); r++) {
             json of_row = json::array();
