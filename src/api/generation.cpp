@@ -29,10 +29,6 @@ steer_generation_options options_of(const Generation& generation) {
     return options;
 }
 
-void refuse_unbuilt(const steer_generation_options& options) {
-    if (check_enum(options.guard, STEER_GUARD_STOP, "guard") != STEER_GUARD_OFF) not_built("guard", "not built yet: OFF");
-}
-
 SamplingSettings read_sampling(const steer_generation_options& options, int32_t vocab_size) {
     SamplingSettings sampling;
     sampling.temperature = check_range(options.temperature, 0.0f, 1e6f, "temperature");
@@ -77,11 +73,11 @@ constraint::ConstraintPtr read_constraint(const steer_generation_options& option
 
 Generation read_generation(const steer_generation_options& options, Model& model) {
     const int32_t vocab_size = model.config().vocab_size;
-    refuse_unbuilt(options);
     Generation generation;
     generation.sampling = read_sampling(options, vocab_size);
     generation.token_max = check_int(options.token_max, 0, INT32_MAX, "token_max");
     generation.seed = options.seed;
+    generation.guard = check_enum(options.guard, STEER_GUARD_STOP, "guard");
     generation.prompt_log_probs = check_int(options.prompt_log_probs, 0, 1, "prompt_log_probs") != 0;
     const auto stop_texts = read_array(options.stop_texts, options.stop_text_count, "stop_texts");
     for (size_t i = 0; i < stop_texts.size(); i++) {

@@ -39,13 +39,6 @@ VectorPtr fitting_vector(const steer_vector* handle, const Model& model) {
     return vector;
 }
 
-void refuse_unbuilt(const steer_injection_options& options) {
-    if (options.op != STEER_OP_ADD && options.unit != STEER_UNIT_RAW)
-        not_built("unit", "relative and gaps are for op ADD: RAW");
-    if (options.hold_gauge != 0 || options.hold_target != 0.0f || options.hold_rate != 0.0f)
-        not_built("hold_gauge", "not built yet: set the strength from the host");
-}
-
 // What carries a calibration must be what it was measured on.
 const Calibration& need_calibration(const Vector& vector, const Model& model, const char* field) {
     if (vector.calibration == nullptr)
@@ -60,6 +53,10 @@ const Calibration& need_calibration(const Vector& vector, const Model& model, co
 void set_unit(const steer_injection_options& options, const Model& model, InjectionSpec& spec) {
     if (options.unit == STEER_UNIT_RAW) return;
     const Calibration& calibration = need_calibration(*spec.vector, model, options.unit == STEER_UNIT_GAPS ? "unit GAPS" : "unit RELATIVE");
+    if (spec.kind == PushKind::interval) {
+        spec.unit = options.unit;
+        return;
+    }
     if (spec.rows != STEER_ROWS_WRITE) fail(STEER_ERR_ARG, "rows is READ: the units RELATIVE and GAPS are those of the write rows");
     const bool left = spec.layer_begin == 0 && spec.layer_end == INT32_MAX;
     if (left) spec.layer_begin = calibration.band_begin, spec.layer_end = calibration.band_end;
@@ -67,8 +64,27 @@ void set_unit(const steer_injection_options& options, const Model& model, Inject
         fail(STEER_ERR_UNSUPPORTED, "layers [{}, {}): vector {} was calibrated for pushes at [{}, {}): steer_vector_calibrate",
              spec.layer_begin, spec.layer_end, quote(spec.vector->name), calibration.band_begin, calibration.band_end);
     StrengthScale scale = strength_scale(*spec.vector, options.unit, spec.layer_begin, spec.layer_end, spec.layer_scales);
-    if (spec.layer_scales.empty()) spec.relative = scale.relative; // another curve than was calibrated has another response
+    // Another curve than was calibrated, or another operator, has another response.
+    if (spec.layer_scales.empty() && spec.kind == PushKind::add) spec.relative = scale.relative;
     spec.layer_scales = std::move(scale.factors);
+}
+
+// A strength that is moved stays within the safe maximum where no limits were given.
+void set_hold(const steer_injection_options& options, InjectionSpec& spec) {
+    if (options.hold_gauge == 0) {
+        if (options.hold_target != 0.0f || options.hold_rate != 0.0f) fail(STEER_ERR_ARG, "hold_target and hold_rate are for a hold_gauge");
+        return;
+    }
+    if (std::isnan(spec.relative))
+        fail(STEER_ERR_ARG, "hold_gauge: a strength is held in unit RELATIVE or GAPS, without layer_scales: how the gauge answers it is "
+                            "known for that alone");
+    check_finite(options.hold_target, "hold_target");
+    if (!(options.hold_rate > 0.0f)) fail(STEER_ERR_ARG, "hold_rate is {}: it is the most change of strength in one token, above 0", options.hold_rate);
+    const Calibration& c = *spec.vector->calibration;
+    const float safe = c.safe_pass > 0.0f ? c.safe_pass / spec.relative : kInfinity;
+    spec.hold = {options.hold_gauge, options.strength, std::max(options.strength_min, -safe), std::min(options.strength_max, safe),
+                 options.hold_rate};
+    spec.hold.start = std::clamp(spec.hold.start, spec.hold.min, spec.hold.max);
 }
 
 std::vector<float> read_scales(const steer_injection_options& options, int32_t layer_count) {
@@ -131,7 +147,6 @@ InjectionSpec read_injection(const steer_injection_options& options, const Model
     check_enum(options.unit, STEER_UNIT_GAPS, "unit");
     check_enum(options.span, STEER_SPAN_REPLY, "span");
     check_enum(options.rows, STEER_ROWS_READ, "rows");
-    refuse_unbuilt(options);
     check_layers(options.layer_begin, options.layer_end);
     check_finite(options.strength, "strength");
     if (!(options.strength_min <= options.strength_max) || options.strength_min == kInfinity ||
@@ -149,6 +164,7 @@ InjectionSpec read_injection(const steer_injection_options& options, const Model
     spec.layer_end = options.layer_end;
     spec.layer_scales = read_scales(options, model.config().layer_count);
     set_unit(options, model, spec);
+    set_hold(options, spec);
     read_interval(options, spec);
     for (const steer_condition& one : read_array(options.conditions, options.condition_count, "conditions"))
         spec.conditions.push_back(read_condition(one));
@@ -195,6 +211,17 @@ GaugeSpec read_gauge(const steer_gauge_options& options, const Session& session)
     return spec;
 }
 
+struct SetValue { // what steer_injection_set sets: the target where a strength is held, an interval's share, else the strength
+    float first, min, max;
+};
+
+SetValue set_value(const steer_injection_options& options, const InjectionSpec& spec) {
+    if (spec.hold.gauge != 0) return {options.hold_target, -kInfinity, kInfinity};
+    if (options.op == STEER_OP_INTERVAL)
+        return {options.strength, std::max(options.strength_min, 0.0f), std::min(options.strength_max, kShareMax)};
+    return {options.strength, options.strength_min, options.strength_max};
+}
+
 } // namespace
 
 extern "C" {
@@ -209,10 +236,9 @@ steer_status steer_injection_add(steer_session* s, const steer_injection_options
         clear_out(out, "out");
         const PinnedSession session(s, "session");
         const auto options = read_options(o, default_injection(), "steer_injection_options");
-        const bool share = options.op == STEER_OP_INTERVAL;
-        *out = session->controls().add_injection(read_injection(options, session->model()), options.strength,
-                                                 share ? std::max(options.strength_min, 0.0f) : options.strength_min,
-                                                 share ? std::min(options.strength_max, kShareMax) : options.strength_max);
+        InjectionSpec spec = read_injection(options, session->model());
+        const SetValue set = set_value(options, spec);
+        *out = session->controls().add_injection(std::move(spec), set.first, set.min, set.max);
     });
 }
 

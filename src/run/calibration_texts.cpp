@@ -54,21 +54,19 @@ double norm_of(const float* x, size_t size) {
 // Readings of one text: [tokens][layers][metrics].
 struct TextReadings {
     std::vector<Readings> values;
-    std::vector<std::vector<float>> norms; // [layers][tokens], at the site where a row is applied
-    std::vector<float> along_last;         // projection on the band's last row, where it is applied
+    std::vector<std::vector<float>> norms, along; // [layers][tokens], where a row is applied: |x|, projection on the write row
 };
 
 class Reader {
   public:
-    Reader(const Vector& vector, int32_t band_end) : vector_(vector), sites_(vector), last_(band_end - 1) {
-        while (vector.row(last_, STEER_ROWS_WRITE) == nullptr) last_--;
-    }
+    explicit Reader(const Vector& vector) : vector_(vector), sites_(vector) {}
 
     SiteRange range() const { return sites_.range; }
 
     void read(std::span<const float> states, TextReadings& out) const {
         const auto hidden = static_cast<size_t>(vector_.hidden_size);
         out.norms.resize(static_cast<size_t>(vector_.layer_end - vector_.layer_begin));
+        out.along.resize(out.norms.size());
         for (size_t at = 0; at < states.size(); at += sites_.state_size()) {
             const float* state = states.data() + at;
             if (!std::isfinite(state[sites_.state_size() - 1]))
@@ -76,10 +74,12 @@ class Reader {
             for (int32_t layer = vector_.layer_begin; layer < vector_.layer_end; layer++) {
                 const VectorRow* row = vector_.row(layer, STEER_ROWS_READ);
                 out.values.push_back(row == nullptr ? Readings{} : read_state(sites_.measured(state, layer), *row));
-                out.norms[static_cast<size_t>(layer - vector_.layer_begin)].push_back(
-                    static_cast<float>(norm_of(sites_.applied(state, layer), hidden)));
+                const auto index = static_cast<size_t>(layer - vector_.layer_begin);
+                const float* applied = sites_.applied(state, layer);
+                const VectorRow* pushed = vector_.row(layer, STEER_ROWS_WRITE);
+                out.norms[index].push_back(static_cast<float>(norm_of(applied, hidden)));
+                out.along[index].push_back(pushed == nullptr ? Calibration::kNaN : read_state(applied, *pushed)[1]);
             }
-            out.along_last.push_back(read_state(sites_.applied(state, last_), *vector_.row(last_, STEER_ROWS_WRITE))[1]);
         }
     }
 
@@ -106,7 +106,6 @@ class Reader {
   private:
     const Vector& vector_;
     Sites sites_;
-    int32_t last_;
 };
 
 std::vector<TextReadings> read_texts(Model& model, const Reader& reader, std::span<const ForcedText> texts,
@@ -138,11 +137,11 @@ std::vector<float> smoothed(const std::vector<TextReadings>& texts, size_t layer
     return means;
 }
 
-double mean_along(const std::vector<TextReadings>& texts) {
+float mean_along(const std::vector<TextReadings>& texts, size_t layer) {
     double sum = 0.0, count = 0.0;
     for (const TextReadings& text : texts)
-        for (const float value : text.along_last) sum += double{value}, count++;
-    return sum / count;
+        for (const float value : text.along[layer]) sum += double{value}, count++;
+    return static_cast<float>(sum / count);
 }
 
 ForcedText to_forced(PooledPassage passage) {
@@ -168,18 +167,23 @@ CalibrationTexts encode_texts(const Model& model, const std::vector<ContrastPair
 
 void measure_scales(Model& model, const Vector& vector, const CalibrationTexts& texts, Calibration& calibration,
                     const std::function<void()>& advance) {
-    const Reader reader(vector, calibration.band_end);
+    const Reader reader(vector);
     const auto neutral = read_texts(model, reader, texts.neutral, advance), persona = read_texts(model, reader, texts.persona, advance);
     const size_t layers = calibration.layers();
     for (size_t layer = 0; layer < layers; layer++) {
         const bool there = vector.row(vector.layer_begin + static_cast<int32_t>(layer), STEER_ROWS_WRITE) != nullptr;
         calibration.rho.push_back(there ? typical_norm(neutral, layer) : Calibration::kNaN);
+        calibration.neutral.push_back(mean_along(neutral, layer));
+        calibration.persona.push_back(mean_along(persona, layer));
         for (int32_t metric = 0; metric < kMetrics; metric++)
             for (const size_t length : {size_t{1}, size_t{8}, SIZE_MAX})
                 calibration.scales.push_back(make_scale(smoothed(neutral, layers, layer, metric, length),
                                                         smoothed(persona, layers, layer, metric, length)));
     }
-    calibration.gap = static_cast<float>(mean_along(persona) - mean_along(neutral));
+    int32_t last = calibration.band_end - 1;
+    while (vector.row(last, STEER_ROWS_WRITE) == nullptr) last--;
+    const auto at = static_cast<size_t>(last - vector.layer_begin);
+    calibration.gap = calibration.persona[at] - calibration.neutral[at];
 }
 
 size_t response_text_count(const CalibrationTexts& texts) {
@@ -188,7 +192,7 @@ size_t response_text_count(const CalibrationTexts& texts) {
 
 void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& texts, Calibration& calibration,
                       const std::function<void()>& advance) {
-    const Reader reader(*vector, calibration.band_end);
+    const Reader reader(*vector);
     InjectionSpec spec;
     spec.vector = vector;
     spec.layer_begin = calibration.band_begin, spec.layer_end = calibration.band_end;

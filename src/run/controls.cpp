@@ -120,11 +120,33 @@ void Controls::place_conditions(InjectionSpec& spec) const {
     }
 }
 
+// The gauge that a strength follows must be of this session, and hold nothing of the push itself.
+void Controls::place_hold(InjectionSpec& spec) const {
+    if (spec.hold.gauge == 0) return;
+    const auto gauge = std::find_if(gauges_.begin(), gauges_.end(), [&](const GaugeSlot& slot) { return slot.id == spec.hold.gauge; });
+    if (gauge == gauges_.end()) fail(STEER_ERR_ARG, "hold_gauge {:#x} is not one of this session, or it was removed", spec.hold.gauge);
+    const Reading reading = gauge->spec->reading;
+    const bool below = highest_site(*gauge->spec) < lowest_site(spec);
+    if (reading != Reading::corrected && reading != Reading::twin && !below)
+        fail(STEER_ERR_ARG, "hold_gauge {:#x} holds the push itself: it must read OWN_CORRECTED or TWIN, or below the injection",
+             spec.hold.gauge);
+    if (!gauge->spec->calibrated)
+        fail(STEER_ERR_ARG, "hold_gauge {:#x} is on the natural scale: hold_target is on the calibrated one", spec.hold.gauge);
+    if (gauge->spec->vector->fingerprint != spec.vector->fingerprint)
+        fail(STEER_ERR_ARG, "hold_gauge {:#x} reads another vector than is pushed: how it answers is not known", spec.hold.gauge);
+    const Calibration& known = *spec.vector->calibration;
+    spec.hold.slope = (reading == Reading::corrected ? known.slope_corrected : known.slope_twin) * spec.relative;
+    if (!(spec.hold.slope > 0.0f))
+        fail(STEER_ERR_UNSUPPORTED, "hold_gauge {:#x}: the calibration does not know how it answers a strength: calibrate with pairs that "
+                                    "have prompts", spec.hold.gauge);
+}
+
 uint32_t Controls::add_injection(InjectionSpec spec, float strength, float strength_min, float strength_max) {
     const uint64_t effect = effect_key(spec);
     const int32_t lowest = lowest_site(spec);
     const std::lock_guard lock(mutex_);
     place_conditions(spec);
+    place_hold(spec);
     auto shared = std::make_shared<const InjectionSpec>(std::move(spec));
     const auto slot = std::find_if(injections_.begin(), injections_.end(), [](const auto& one) { return !one.spec; });
     if (slot == injections_.end())
@@ -182,6 +204,9 @@ void Controls::remove_gauge(uint32_t id) {
     if (id == 0 || slot >= gauges_.size() || gauges_[slot].id != id)
         fail(STEER_ERR_ARG, "gauge {:#x} is not one of this session, or it was removed", id);
     for (const InjectionSlot& one : injections_)
+        if (one.spec && one.spec->hold.gauge == id)
+            fail(STEER_ERR_STATE, "gauge {:#x} is held by injection {:#x}: remove that one first", id, one.id.load());
+    for (const InjectionSlot& one : injections_)
         if (one.spec)
             for (const ConditionSpec& condition : one.spec->conditions)
                 if (condition.gauge == id)
@@ -231,12 +256,19 @@ std::vector<ActiveInjection> Controls::active_injections() const {
     return active;
 }
 
-SettledSteering Controls::settled() const {
+float FrozenStrengths::of(uint32_t injection, const InjectionSpec& spec, float set) const {
+    if (spec.hold.gauge == 0) return guard * set;
+    const auto found = std::find_if(held.begin(), held.end(), [&](const auto& one) { return one.first == injection; });
+    return guard * (found == held.end() ? spec.hold.start : found->second);
+}
+
+SettledSteering Controls::settled(const FrozenStrengths& frozen) const {
     const std::lock_guard lock(mutex_);
     SettledSteering settled;
     for (const InjectionSlot& slot : injections_) {
         if (!slot.spec) continue;
-        settled.injections.push_back({slot.effect, slot.lowest_site, slot.spec->span, read_word(slot.word).value, slot.spec});
+        settled.injections.push_back({slot.effect, slot.lowest_site, slot.spec->span,
+                                      frozen.of(slot.id, *slot.spec, read_word(slot.word).value), slot.spec});
         settled.owners.note(slot.id, *slot.spec);
     }
     return settled;

@@ -73,7 +73,15 @@ class KeyMemo {
     Known prompt_, reply_;
 };
 
-struct SettledSteering { // what a cold run would push today, ramps finished
+// Strengths that nobody set: where hold and the guard stand.
+struct FrozenStrengths {
+    float guard = 1.0f;                             // a factor of all
+    std::vector<std::pair<uint32_t, float>> held;   // by injection
+
+    float of(uint32_t injection, const InjectionSpec& spec, float set) const;
+};
+
+struct SettledSteering { // what a cold run would push today, ramps finished, hold and guard as they stand
     std::vector<PushedAmount> injections;
     ConditionOwners owners;
 };
@@ -95,7 +103,7 @@ class Controls {
     ControlsView view() const;
     // The last set of an injection; where it is gone and its slot another's, the word known stays.
     Command command(uint32_t id, uint64_t known_word) const;
-    SettledSteering settled() const;
+    SettledSteering settled(const FrozenStrengths& frozen) const;
 
   private:
     struct InjectionSlot {
@@ -113,6 +121,7 @@ class Controls {
 
     uint32_t next_id(size_t slot);
     void place_conditions(InjectionSpec& spec) const;
+    void place_hold(InjectionSpec& spec) const;
     InjectionSlot& find(uint32_t id);
     std::vector<ActiveInjection> active_injections() const;
 

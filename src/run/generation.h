@@ -19,6 +19,7 @@ struct Generation {
     std::vector<std::string> stop_texts;
     std::vector<int32_t> stop_tokens;
     bool prompt_log_probs = false;
+    int32_t guard = 0; // STEER_GUARD_*
     constraint::ConstraintPtr constraint; // nullptr: none
 };
 

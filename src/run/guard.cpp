@@ -1,5 +1,7 @@
 #include "run/guard.h"
 
+#include "steer/steer.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -11,7 +13,7 @@ constexpr size_t kPeriodMost = 16, kRepeats = 3, kSameTokens = 8;
 constexpr float kSurpriseSlack = 1.0f; // nats
 constexpr uint64_t kBrokenMost = 1, kLettersLeast = 4;
 constexpr float kLower = 0.7f, kRecover = 0.02f;
-constexpr int32_t kLowerEvery = 8, kRecoverEvery = 16;
+constexpr int32_t kLowerEvery = 8, kRecoverEvery = 16, kRewindsMost = 4;
 
 bool repeats(std::span<const int32_t> reply, size_t period, size_t times) {
     if (reply.size() < period * times) return false;
@@ -83,7 +85,26 @@ void Guard::recover() {
     if (++clean_ % kRecoverEvery == 0) factor_ = std::min(1.0f, factor_ + kRecover);
 }
 
-void Guard::begin_reply() {
+Verdict Guard::act(int32_t mode, Alarm alarm) {
+    const bool lowers = mode == STEER_GUARD_LOWER || mode == STEER_GUARD_REWIND;
+    if (alarm == Alarm::none) {
+        if (lowers) recover();
+        return {};
+    }
+    if (lowers) lower();
+    if (mode == STEER_GUARD_STOP) return {true, 0};
+    if (mode != STEER_GUARD_REWIND) return {};
+    if (rewinds_++ == kRewindsMost) return {true, 0};
+    forget(); // what the means hold is the collapse
+    return {false, onset_};
+}
+
+void Guard::begin_turn() {
+    forget();
+    rewinds_ = 0;
+}
+
+void Guard::forget() {
     entropy_.clear();
     surprise_.clear();
     last_.clear();

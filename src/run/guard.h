@@ -26,6 +26,11 @@ struct GuardLimits { // NaN, or no scripts: not known
 
 enum class Alarm : uint8_t { none, entropy, surprise, loop, text };
 
+struct Verdict {
+    bool stop = false;
+    int32_t withdraw = 0; // the reply's last tokens, the one just drawn counted
+};
+
 class Guard {
   public:
     // After each token of a reply. reply: its tokens so far, this one included; entropy, surprise in nats, NaN: unknown.
@@ -38,10 +43,14 @@ class Guard {
     float factor() const { return factor_; }
     void lower();         // x 0.7, at most once in 8 tokens
     void recover();       // a clean token: 2 % more for each 16 of them, up to 1
-    void begin_reply();   // or withdrawn tokens: what was seen is forgotten, the factor stays
+    // What a mode (STEER_GUARD_*) makes of it, and the new factor. A reply is taken back four times, then it is stopped.
+    Verdict act(int32_t mode, Alarm alarm);
+
+    void begin_turn(); // what was seen is forgotten, the factor stays
 
   private:
     Alarm look(std::span<const int32_t> reply, const GuardLimits& limits);
+    void forget();
 
     struct Token {
         std::string text;
@@ -51,7 +60,7 @@ class Guard {
     std::vector<Token> last_; // at most 32
     int32_t onset_ = 0;
     float factor_ = 1.0f;
-    int32_t since_lowered_ = INT32_MAX / 2, clean_ = 0;
+    int32_t since_lowered_ = INT32_MAX / 2, clean_ = 0, rewinds_ = 0;
 };
 
 } // namespace steer

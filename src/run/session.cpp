@@ -94,6 +94,8 @@ Session::Session(const Session& other, const Lock&)
       blocks_(other.blocks_),
       twin_blocks_(other.twin_blocks_),
       step_controls_(other.step_controls_),
+      guard_(other.guard_),
+      frozen_(other.frozen_),
       text_(other.text_),
       constraint_(other.constraint_),
       text_settings_(other.text_settings_) {
@@ -122,7 +124,12 @@ steer_session_info Session::info() const {
     info.context_max = context_max_;
     info.seed = generation()->seed;
     const auto pool = model_->pool();
-    const SettledSteering settled = controls_.settled();
+    std::shared_ptr<const FrozenStrengths> frozen;
+    {
+        const std::lock_guard lock(list_mutex_);
+        frozen = frozen_;
+    }
+    const SettledSteering settled = controls_.settled(*frozen);
     const std::lock_guard lock(list_mutex_);
     const bool cache_there = pool_ && pool_ == pool;
     info.turn = turn_.load();
@@ -202,6 +209,7 @@ void Session::begin_turn(int32_t reply_begin, int32_t reply_count, GenerationPtr
     reply_begin_ = reply_begin;
     reply_count_ = reply_count;
     step_controls_.begin_turn();
+    guard_.begin_turn();
     sampled_ = false;
     text_settings_ = std::move(settings);
     text_ = std::move(text);

@@ -126,6 +126,8 @@ class Session {
     std::shared_ptr<CachePool> pool_;     // as published: of the blocks
     BlockTable blocks_, twin_blocks_;     // of the same positions
     StepControls step_controls_;
+    Guard guard_;
+    std::shared_ptr<const FrozenStrengths> frozen_ = std::make_shared<FrozenStrengths>(); // under list_mutex_
     ReplyText text_;
     ReplyConstraint constraint_;
     GenerationPtr text_settings_;         // whose stop texts text_ knows, whose constraint constraint_ is

@@ -67,9 +67,12 @@ class Step {
     void take_results();
     void take_prompt();
     void take_token();
+    void guard_reply();
+    void withdraw(int32_t count);
     void finish_turn(int32_t finish);
     void read_prompt_scores();
     void keep() noexcept;
+    void take_back(int32_t count) noexcept;
     bool samples() const { return row_.draw != nullptr; }
 
     Session& session_;
@@ -80,6 +83,9 @@ class Step {
     StepControls controls_; // copies, kept when the step has succeeded
     ReplyText text_;
     ReplyConstraint constraint_;
+    Guard guard_;
+    std::shared_ptr<const FrozenStrengths> frozen_;
+    int32_t withdrawn_ = 0; // tokens of the list, beside the one that was drawn
     std::vector<uint32_t> allowed_;
     std::vector<SteeringKey> keys_; // of the positions computed
     std::optional<uint64_t> next_rules_;
@@ -131,7 +137,8 @@ bool Step::plan_pass() {
     if (samples && !constrain()) return false;
 
     controls_ = session_.step_controls_;
-    controls_.begin_step(session_.controls_, session_.model_->config().layer_count, samples, list.conditions, begin);
+    guard_ = session_.guard_;
+    controls_.begin_step(session_.controls_, session_.model_->config().layer_count, samples, list.conditions, begin, guard_.factor());
     const ConditionHistory::Today conditions(list.conditions, controls_.condition_owners());
     const auto count = static_cast<size_t>(samples ? 1 : conditions.same_rules(begin, prompt));
     {
@@ -206,6 +213,8 @@ void Step::take_results() {
     controls_.fill_gauges(row_.readings, row_.twin_readings, lowest_pushed, samples(), out_.gauges);
     controls_.fill_push_free(lowest_pushed, out_.push_free);
     if (samples()) next_rules_ = controls_.next_rules(out_.gauges);
+    if (samples() && controls_.follow_gauges(out_.gauges)) out_.step.flags |= STEER_STEP_HOLD_LIMIT;
+    frozen_ = controls_.frozen();
     if (samples()) take_token();
     else take_prompt();
     computed_ = true;
@@ -250,7 +259,9 @@ void Step::take_token() {
     if (!stop_token) out_.text = text_.push(tokenizer, drawn.token);
     const bool closed = constraint_.active() && constraint_.take(tokenizer, drawn.token, *generation_, allowed_);
 
+    if (!stop_token && !text_.stopped() && generation_->guard != STEER_GUARD_OFF) guard_reply();
     const int32_t token_max = generation_->token_max;
+    if (out_.step.finish != STEER_FINISH_NONE || out_.step.token < 0) return;
     if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
     else if (stop_token) finish_turn(STEER_FINISH_STOP_TOKEN);
     else if (text_.stopped()) finish_turn(STEER_FINISH_STOP_TEXT);
@@ -259,9 +270,46 @@ void Step::take_token() {
     else if (session_.list_.size() + 1 >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
 }
 
+void Step::guard_reply() {
+    constexpr size_t kSeen = 48; // of the longest loop, three times
+    const std::vector<int32_t>& ids = session_.list_.ids;
+    const size_t before = std::min(kSeen - 1, static_cast<size_t>(session_.reply_count_));
+    std::vector<int32_t> reply(ids.end() - static_cast<ptrdiff_t>(before), ids.end());
+    reply.push_back(row_.drawn.token);
+    const Alarm alarm = guard_.watch(reply, out_.text, row_.drawn.entropy, -row_.drawn.twin_log_prob, controls_.guard_limits());
+    if (alarm != Alarm::none) out_.step.flags |= STEER_STEP_GUARD;
+    const Verdict verdict = guard_.act(generation_->guard, alarm);
+    if (verdict.stop) finish_turn(STEER_FINISH_GUARD);
+    if (verdict.withdraw > 0) withdraw(std::min(verdict.withdraw, session_.reply_count_ + 1));
+}
+
+// The token that was drawn and count - 1 before it are taken back: the reply goes on from there, in text too.
+void Step::withdraw(int32_t count) {
+    withdrawn_ = count - 1;
+    const auto left = static_cast<size_t>(session_.reply_count_ - withdrawn_);
+    const std::span<const int32_t> reply = std::span(session_.list_.ids).last(static_cast<size_t>(session_.reply_count_)).first(left);
+    text_ = ReplyText(generation_->stop_texts);
+    for (const int32_t token : reply) text_.push(session_.model_->tokenizer(), token);
+    constraint_ = ReplyConstraint(generation_->constraint);
+    constraint_.replay(session_.model_->tokenizer(), reply, generation_->stop_tokens);
+    controls_.begin_turn(); // windows and means held the collapse
+    out_.step.token = -1;
+    out_.step.position = session_.list_.size() - withdrawn_ - 1;
+    out_.text.clear();
+    out_.bytes.clear();
+    out_.top.clear();
+    out_.step.top_count = 0;
+}
+
 void Step::finish_turn(int32_t finish) {
     out_.step.finish = finish;
     out_.text += text_.flush();
+}
+
+void Step::take_back(int32_t count) noexcept {
+    session_.list_.withdraw(count);
+    session_.truncate_cache(session_.list_.computed_count());
+    session_.reply_count_ -= count;
 }
 
 // All that could fail is done: from here on the session has what the step brought.
@@ -280,11 +328,14 @@ void Step::keep() noexcept {
             list.marks.push_back(1);
             session_.reply_count_++;
             session_.sampled_ = true;
+            if (step.token < 0) take_back(withdrawn_ + 1);
         }
+        if (computed_) session_.frozen_ = std::move(frozen_);
         session_.publish();
         step.pending_count = static_cast<uint32_t>(std::max(0, list.size() - 1 - list.computed_count()));
     }
     if (computed_) session_.step_controls_ = std::move(controls_);
+    if (computed_) session_.guard_ = std::move(guard_);
     session_.text_ = std::move(text_);
     session_.constraint_ = std::move(constraint_);
     session_.text_settings_ = std::move(generation_);

@@ -3,6 +3,7 @@
 #include "steer/gauge_value.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace steer {
@@ -40,13 +41,18 @@ float Ramp::value() const {
 }
 
 void StepControls::begin_step(const Controls& controls, int32_t layer_count, bool samples,
-                              const ConditionHistory& conditions, int32_t position) {
+                              const ConditionHistory& conditions, int32_t position, float guard) {
+    guard_ = guard;
     if (!in_force_ || in_force_->view.version != controls.version()) {
         in_force_ = compile(controls, layer_count);
         ramps_ = carry_over(ramps_, in_force_->view.injections,
                             [](const ActiveInjection& one) {
                                 return Ramp{one.id, one.first.word, one.first.value, one.first.value, 0, 0};
                             });
+        std::vector<ActiveInjection> to_hold;
+        for (const ActiveInjection& one : in_force_->view.injections)
+            if (one.spec->hold.gauge != 0) to_hold.push_back(one);
+        held_ = carry_over(held_, to_hold, [](const ActiveInjection& one) { return Held{one.id, Hold(one.spec->hold.start)}; });
         windows_ = carry_over(windows_, in_force_->view.gauges, [](const ActiveGauge& one) {
             return Window{one.id, GaugeWindow(one.spec->window)};
         });
@@ -72,7 +78,7 @@ void StepControls::set_row(const std::vector<PlannedInjection>& planned) {
     std::vector<Member> run;
     for (size_t i = 0; i < planned.size(); i++) {
         const auto input = static_cast<size_t>(planned[i].input);
-        Member member{ramps_[input].value(), {}};
+        Member member{in_force(input), {}};
         if (!add_groups_left(*in_force_->view.injections[input].spec, conditions_.rules, member.groups)) member.strength = 0.0f;
         run.push_back(std::move(member));
         if (i + 1 < planned.size() && planned[i + 1].same_as_last) continue;
@@ -91,7 +97,7 @@ std::vector<SteeringKey> StepControls::keys(std::span<const uint8_t> chooses_rep
     std::vector<PushedAmount> pushes;
     for (size_t i = 0; i < ramps_.size(); i++) {
         const ActiveInjection& injection = in_force_->view.injections[i];
-        pushes.push_back({injection.effect, injection.lowest_site, injection.spec->span, ramps_[i].value(), injection.spec});
+        pushes.push_back({injection.effect, injection.lowest_site, injection.spec->span, in_force(i), injection.spec});
     }
     KeyMemo memo(pushes);
     std::vector<SteeringKey> keys;
@@ -105,7 +111,7 @@ void StepControls::fill_strengths(uint64_t gates, std::vector<float>& out) const
     out.assign(in_force_->view.injection_slots, kUnknownValue);
     for (size_t i = 0; i < ramps_.size(); i++) {
         const bool on = acts(*in_force_->view.injections[i].spec, {conditions_.rules, gates});
-        out[STEER_SLOT(ramps_[i].id)] = on ? ramps_[i].value() : 0.0f;
+        out[STEER_SLOT(ramps_[i].id)] = on ? in_force(i) : 0.0f;
     }
 }
 
@@ -130,7 +136,7 @@ void StepControls::fill_gauges(std::span<const float> readings, std::span<const 
     std::vector<PushInForce> pushes;
     for (size_t i = 0; i < ramps_.size(); i++) {
         const ActiveInjection& injection = in_force_->view.injections[i];
-        pushes.push_back({injection.spec.get(), injection.lowest_site, ramps_[i].value()});
+        pushes.push_back({injection.spec.get(), injection.lowest_site, in_force(i)});
     }
     std::vector<float> layers;
     for (size_t i = 0; i < gauges.size(); i++) {
@@ -159,8 +165,50 @@ void StepControls::fill_nothing(const Controls& controls, std::vector<float>& ga
     strengths.assign(view.injection_slots, kUnknownValue);
 }
 
+const StepControls::Held* StepControls::held(uint32_t injection) const {
+    const auto found = std::find_if(held_.begin(), held_.end(), [&](const Held& one) { return one.id == injection; });
+    return found == held_.end() ? nullptr : &*found;
+}
+
+float StepControls::in_force(size_t injection) const {
+    const Held* const hold = held(ramps_[injection].id);
+    return guard_ * (hold == nullptr ? ramps_[injection].value() : hold->hold.strength());
+}
+
+bool StepControls::follow_gauges(std::span<const float> gauges) {
+    bool at_limit = false;
+    for (size_t i = 0; i < ramps_.size(); i++) {
+        const HoldSpec& spec = in_force_->view.injections[i].spec->hold;
+        const auto found = std::find_if(held_.begin(), held_.end(), [&](const Held& one) { return one.id == ramps_[i].id; });
+        if (found == held_.end()) continue;
+        found->hold.follow(spec, ramps_[i].value(), gauges[STEER_SLOT(spec.gauge)]);
+        at_limit = at_limit || found->hold.at_limit();
+    }
+    return at_limit;
+}
+
+std::shared_ptr<const FrozenStrengths> StepControls::frozen() const {
+    auto frozen = std::make_shared<FrozenStrengths>();
+    frozen->guard = guard_;
+    for (const Held& one : held_) frozen->held.emplace_back(one.id, one.hold.strength());
+    return frozen;
+}
+
+GuardLimits StepControls::guard_limits() const {
+    GuardLimits limits{kUnknownValue, kUnknownValue};
+    for (const ActiveInjection& injection : in_force_->view.injections) {
+        const Calibration* const known = injection.spec->vector->calibration.get();
+        if (known == nullptr) continue;
+        limits.entropy = std::fmax(limits.entropy, known->entropy_limit);
+        limits.surprise = std::fmax(limits.surprise, known->surprise_limit);
+        limits.scripts |= known->scripts;
+    }
+    return limits;
+}
+
 void StepControls::begin_turn() {
     for (Window& window : windows_) window.values.clear();
+    for (Held& one : held_) one.hold.begin_turn();
 }
 
 } // namespace steer

@@ -4,6 +4,8 @@
 
 #include "run/conditions.h"
 #include "run/controls.h"
+#include "run/guard.h"
+#include "run/hold.h"
 #include "steer/compile_plan.h"
 
 #include <memory>
@@ -29,8 +31,9 @@ class StepControls {
   public:
     // Reads the controls: a new plan where something was added or removed, new strengths. samples: the step makes a token,
     // so ramps move on by one. conditions: as they stand at the step's first position, `position`.
+    // guard: what every strength is multiplied with.
     void begin_step(const Controls& controls, int32_t layer_count, bool samples,
-                    const ConditionHistory& conditions = {}, int32_t position = 0);
+                    const ConditionHistory& conditions = {}, int32_t position = 0, float guard = 1.0f);
 
     const RowPlan* plan() const { return &in_force_->compiled.row; }
     const RowPlan* twin_plan() const { return &in_force_->compiled.twin_row; }
@@ -51,9 +54,20 @@ class StepControls {
     void fill_nothing(const Controls& controls, std::vector<float>& gauges, std::vector<uint8_t>& push_free,
                       std::vector<float>& strengths) const; // no pass was run
 
+    // After a sampled token: held strengths move. True: one cannot reach its target.
+    bool follow_gauges(std::span<const float> gauges); // by slot
+    std::shared_ptr<const FrozenStrengths> frozen() const;
+    GuardLimits guard_limits() const; // the widest of the vectors that push
+
     void begin_turn(); // windows start anew
 
   private:
+    struct Held {
+        uint32_t id;
+        Hold hold;
+    };
+    float in_force(size_t injection) const;
+    const Held* held(uint32_t injection) const;
     bool is_push_free(size_t gauge, int32_t lowest_pushed) const;
     void set_row(const std::vector<PlannedInjection>& planned);
 
@@ -63,7 +77,9 @@ class StepControls {
     };
 
     std::shared_ptr<const PlanInForce> in_force_;
-    std::vector<Ramp> ramps_;         // by in_force_->view.injections
+    std::vector<Ramp> ramps_;         // by in_force_->view.injections; of the target where it is held
+    std::vector<Held> held_;          // of those that are
+    float guard_ = 1.0f;
     std::vector<float> row_strengths_;
     Gating gating_;
     ConditionBits conditions_;        // rules in force in this step, gates before it

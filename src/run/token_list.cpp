@@ -38,6 +38,14 @@ void TokenList::drop_computed(int32_t from) {
     conditions.keep_computed(computed_count());
 }
 
+void TokenList::withdraw(int32_t count) noexcept {
+    const auto left = static_cast<size_t>(std::max(0, size() - count));
+    ids.resize(left);
+    marks.resize(left);
+    conditions.keep_tokens(static_cast<int32_t>(left));
+    drop_computed(static_cast<int32_t>(left) - 1);
+}
+
 int32_t TokenList::stale_from(const SettledSteering& today) const {
     KeyMemo keys(today.injections);
     const ConditionHistory::Today then(conditions, today.owners);

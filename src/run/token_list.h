@@ -31,6 +31,7 @@ struct TokenList {
     void note_computed(std::span<const SteeringKey> keys); // of the next positions
     int32_t lowest_after(std::span<const SteeringKey> keys) const; // lowest_site, were they noted
     void drop_computed(int32_t from);
+    void withdraw(int32_t count) noexcept; // the last tokens, and what was computed of them and of the one before
 
     // The first computed position that today's settings would compute differently; -1: none.
     int32_t stale_from(const SettledSteering& today) const;

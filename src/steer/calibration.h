@@ -42,7 +42,8 @@ struct Calibration {
     std::vector<GaugeScale> scales;               // [layers][kMetrics][kSmoothings]
     std::vector<float> strengths;                 // relative, ascending; 0 is one of them
     std::vector<float> response;                  // [layers][kMetrics][strengths]
-    float gap = kNaN;                             // at the last site of the band: mean projection, persona less neutral
+    std::vector<float> neutral, persona;          // [layers] mean projections on the write row, where it is applied
+    float gap = kNaN;                             // at the last site of the band: persona less neutral
     float entropy_limit = kNaN;                   // p99.5 of the running mean of a token's entropy, nats; of sound replies
     float surprise_limit = kNaN;                  // p99 of the running mean of -log p(token) without steering
     uint32_t scripts = 0;                         // a bit for each script (text/scripts.h) of the texts; 0: unknown

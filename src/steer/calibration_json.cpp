@@ -98,6 +98,8 @@ std::string calibration_to_json(const Calibration& c) {
     json["safe_rule"] = c.safe_rule;
     json["scripts"] = c.scripts;
     json["rho"] = to_list(c.rho);
+    json["neutral"] = to_list(c.neutral);
+    json["persona"] = to_list(c.persona);
     json["strengths"] = to_list(c.strengths);
     json["response"] = to_list(c.response);
     Json scales = Json::array();
@@ -126,8 +128,10 @@ CalibrationPtr calibration_from_json(const std::string& text, int32_t layer_begi
     for (const Figure& figure : kFigures) c.*figure.value = to_float(get_field(json, figure.key, where), figure.key, where);
     c.scripts = static_cast<uint32_t>(get_int(json, "scripts", where, 0, INT32_MAX));
     c.safe_rule = get_string(json, "safe_rule", where);
-    c.rho.resize(c.layers());
-    read_list(json, "rho", c.rho, where);
+    for (const auto& [key, list] : {std::pair{"rho", &c.rho}, {"neutral", &c.neutral}, {"persona", &c.persona}}) {
+        list->resize(c.layers());
+        read_list(json, key, *list, where);
+    }
     read_scales(json, c, where);
     read_response(json, c, where);
     return made;

@@ -37,6 +37,15 @@ LayerRange clip(const Vector& vector, int32_t begin, int32_t end) {
     return {std::max(begin, vector.layer_begin), std::min(end, vector.layer_end)};
 }
 
+// A bound of an interval as a projection on the layer's row.
+float projection(const InjectionSpec& spec, int32_t layer, float bound) {
+    if (spec.unit == STEER_UNIT_RAW || std::isinf(bound)) return bound;
+    const Calibration& known = *spec.vector->calibration;
+    const auto at = static_cast<size_t>(layer - known.layer_begin);
+    if (spec.unit == STEER_UNIT_RELATIVE) return bound * known.rho[at];
+    return known.neutral[at] + bound * (known.persona[at] - known.neutral[at]);
+}
+
 std::vector<Push> pushes_of(const InjectionSpec& spec, int32_t injection) {
     std::vector<Push> pushes;
     const auto [begin, end] = clip(*spec.vector, spec.layer_begin, spec.layer_end);
@@ -46,8 +55,9 @@ std::vector<Push> pushes_of(const InjectionSpec& spec, int32_t injection) {
         const float scale =
             spec.layer_scales.empty() ? 1.0f : spec.layer_scales[static_cast<size_t>(layer - spec.layer_begin)];
         if (scale == 0.0f) continue;
+        const auto [low, high] = std::minmax({projection(spec, layer, spec.low), projection(spec, layer, spec.high)});
         pushes.push_back({spec.vector->applied_at(layer), spec.kind, spec.span, injection, scale, row->values.data(),
-                          direction_key(*spec.vector, layer, spec.rows), row->norm, spec.low, spec.high});
+                          direction_key(*spec.vector, layer, spec.rows), row->norm, low, high});
     }
     return pushes;
 }
@@ -93,11 +103,10 @@ std::strong_ordering compare(const std::vector<Push>& a, const std::vector<Push>
 
 uint64_t effect_key(const InjectionSpec& spec) {
     uint64_t key = static_cast<uint64_t>(spec.kind) + 1;
-    if (spec.kind == PushKind::interval)
-        key = mix(mix(key, std::bit_cast<uint32_t>(spec.low)), std::bit_cast<uint32_t>(spec.high));
     for (const Push& push : pushes_of(spec, 0)) {
         key = mix(key, static_cast<uint64_t>(push.site + 1));
         key = mix(mix(key, push.direction_key), std::bit_cast<uint32_t>(push.scale));
+        if (push.kind == PushKind::interval) key = mix(mix(key, std::bit_cast<uint32_t>(push.low)), std::bit_cast<uint32_t>(push.high));
     }
     return key;
 }

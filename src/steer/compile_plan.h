@@ -23,6 +23,15 @@ struct ConditionSpec {
     int32_t bit = 0;                       // its state's place among those of the session's gates or rules
 };
 
+// Integral control of a strength, so that a gauge stays where it is wanted: s += rate (target - running mean), rate = 1 / (32
+// slope), slope being what the gauge rises with the strength.
+struct HoldSpec {
+    uint32_t gauge = 0; // id; 0: not held
+    float start = 0.0f, min = 0.0f, max = 0.0f; // of the strength
+    float step_max = 0.0f; // in one token
+    float slope = kUnknown;
+};
+
 struct InjectionSpec {
     VectorPtr vector;
     PushKind kind = PushKind::add;
@@ -31,7 +40,9 @@ struct InjectionSpec {
     int32_t layer_begin = 0, layer_end = 0; // rows of the vector, half open, clipped to what it has
     std::vector<float> layer_scales;        // layer_end - layer_begin, or empty: all 1
     float relative = kUnknown;              // the relative strength that a strength of 1 is, of a push that was calibrated
-    float low = 0.0f, high = 0.0f;          // of an interval, in units of the projection on the row
+    HoldSpec hold;
+    float low = 0.0f, high = 0.0f;          // of an interval, in its unit
+    int32_t unit = STEER_UNIT_RAW;          // of low and high: the projection on the row, shares of the norm there, gaps
     std::vector<ConditionSpec> conditions;  // empty: always; else all of a group must hold, of the groups any
 };
 

@@ -18,7 +18,6 @@ TEST_CASE("what is not built yet is refused by name") {
     };
     refuse_injection([](auto& o) { o.unit = STEER_UNIT_RELATIVE; }, "steer_vector_calibrate");
     refuse_injection([](auto& o) { o.unit = STEER_UNIT_GAPS; }, "steer_vector_calibrate");
-    refuse_injection([](auto& o) { o.hold_gauge = 1; }, "hold");
     const auto refuse_gauge = [&](auto change, const char* words) {
         steer_gauge_options options;
         steer_gauge_options_init(&options, sizeof options);
@@ -28,12 +27,6 @@ TEST_CASE("what is not built yet is refused by name") {
     };
     refuse_gauge([](auto& o) { o.reading = STEER_READING_OWN_CORRECTED; }, "reading");
     refuse_gauge([](auto& o) { o.scale = STEER_SCALE_CALIBRATED; }, "CALIBRATED");
-    const auto refuse_generation = [&](auto change, const char* words) {
-        steer_generation_options options = plain_generation();
-        change(options);
-        FAILS(steer_session_set_generation(session, &options, &err), STEER_ERR_UNSUPPORTED, words);
-    };
-    refuse_generation([](auto& o) { o.guard = STEER_GUARD_REPORT; }, "guard");
     const auto refuse_load = [&](auto change, const char* words) {
         steer_model_options options;
         steer_model_options_init(&options, sizeof options);

@@ -89,10 +89,31 @@ def test_scales_and_norms_are_numpys(demo):
                 low, high = map(np.array, samples)
                 expected = (high.mean() - low.mean()) / np.sqrt((high.var(ddof=1) + low.var(ddof=1)) / 2)
                 assert scale["separation"] == pytest.approx(expected, rel=1e-3)
-    last = demo.stored["band_end"] - 1
-    along = [np.concatenate([readings(states[choosing, last + 1], demo.rows[last])[:, 1] for states, choosing in texts]).mean()
-             for texts in (neutral, persona)]
-    assert demo.stored["gap"] == pytest.approx(along[1] - along[0], rel=1e-4)
+    for layer in demo.layers:
+        along = [np.concatenate([readings(states[choosing, layer + 1], demo.rows[layer])[:, 1] for states, choosing in texts]).mean()
+                 for texts in (neutral, persona)]
+        found = [demo.stored[name][layer - demo.layers[0]] for name in ("neutral", "persona")]
+        np.testing.assert_allclose(found, along, rtol=1e-4, atol=1e-4)
+        if layer == demo.stored["band_end"] - 1:
+            assert demo.stored["gap"] == pytest.approx(along[1] - along[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("unit, bound", [(sc.UNIT_GAPS, 0.0), (sc.UNIT_GAPS, 1.0), (sc.UNIT_RELATIVE, -0.1)])
+def test_intervals_in_units_hold_what_they_say(demo, unit, bound):
+    """Pins at a mean of the texts, or at a share of the norm: the state itself is looked at by a gauge behind them."""
+    ids, marks = demo.model.chat_encode([("user", demo.pairs[0][0][1])])
+    with demo.model.session() as session:
+        session.set_generation(**GREEDY)
+        session.inject(demo.calibrated, 1.0, op=sc.OP_INTERVAL, unit=unit, low=bound, high=bound)
+        for layer in demo.layers:
+            session.gauge(demo.calibrated, layer, tap=sc.TAP_AFTER, metric=sc.METRIC_PROJECTION, rows=sc.ROWS_WRITE)
+        steps = reply_steps(session, ids, marks, 6)
+    for step in steps:
+        for layer, value in zip(demo.layers, step.gauges, strict=True):
+            at = layer - demo.layers[0]
+            neutral, persona, rho = (demo.stored[name][at] for name in ("neutral", "persona", "rho"))
+            expected = bound * rho if unit == sc.UNIT_RELATIVE else neutral + bound * (persona - neutral)
+            assert value == pytest.approx(expected, abs=1e-5 * rho)
 
 
 def relative_factors(demo):

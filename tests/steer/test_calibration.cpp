@@ -23,6 +23,7 @@ Calibration small() {
     c.strengths = {-1.0f, 0.0f, 0.5f, 1.0f};
     for (int row = 0; row < 2 * kMetrics; row++)
         for (const float value : {4.0f, 0.0f, -1.0f, -4.0f}) c.response.push_back(value * static_cast<float>(row + 1));
+    c.neutral = {1.0f, 2.0f}, c.persona = {3.0f, 10.0f};
     c.gap = 8.0f;
     return c;
 }
