@@ -53,8 +53,10 @@ DeviceSites::DeviceSites(const Batch& batch, int32_t layer_count, int32_t hidden
     const auto token_count = static_cast<int64_t>(batch.ids.size());
     int32_t gate_max = 0;
     for (const cuda::SiteLoad& load : load_) gate_max = std::max(gate_max, load.gates);
-    gate_bits_ = at::zeros({token_count}, at::TensorOptions(device).dtype(at::kLong));
-    gate_values_ = at::empty({token_count, gate_max}, device);
+    if (gate_max > 0) {
+        gate_bits_ = at::zeros({token_count}, at::TensorOptions(device).dtype(at::kLong));
+        gate_values_ = at::empty({token_count, gate_max}, device);
+    }
     send(batch);
 }
 
@@ -200,8 +202,10 @@ void DeviceSites::send(const Batch& batch) {
     tables_.gates_before = reinterpret_cast<const uint64_t*>(base + gates_before_at);
     tables_.row_begin = reinterpret_cast<const int32_t*>(base + row_begin_at);
     tables_.pushed_of = reinterpret_cast<const int32_t*>(base + pushed_of_at);
-    tables_.gate_bits = reinterpret_cast<uint64_t*>(gate_bits_.data_ptr<int64_t>());
-    tables_.gate_values = gate_values_.data_ptr<float>();
+    if (gate_bits_.defined()) {
+        tables_.gate_bits = reinterpret_cast<uint64_t*>(gate_bits_.data_ptr<int64_t>());
+        tables_.gate_values = gate_values_.data_ptr<float>();
+    }
     tables_.pushed = pushed_.data_ptr<float>();
     tables_.readings = readings_.data_ptr<float>();
     tables_.row_count = static_cast<int32_t>(batch.rows.size());
@@ -225,7 +229,7 @@ std::vector<float> DeviceSites::readings() {
 }
 
 std::vector<uint64_t> DeviceSites::gate_bits() {
-    if (gates_.empty()) return {};
+    if (!gate_bits_.defined()) return {};
     const at::Tensor host = gate_bits_.cpu();
     const auto* bits = reinterpret_cast<const uint64_t*>(host.const_data_ptr<int64_t>());
     return {bits, bits + host.numel()};

@@ -170,7 +170,7 @@ template<class T, bool kGeneral> __global__ void site_kernel(SiteTables tables, 
     if (gates) read_gates(tables, at, load.gates, token, false, x, pushed);
 
     const int span = tables.chooses_reply[token] ? 2 : 1;
-    const uint64_t bits = tables.gate_bits[token];
+    const uint64_t bits = tables.gate_bits == nullptr ? 0 : tables.gate_bits[token];
     bool changed = false;
     if (gather(tables, push_begin, push_end, true, span, bits, u)) { // y = x + u, then y |x| / |y|
         const float kept = norm(x, size);

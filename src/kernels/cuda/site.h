@@ -69,7 +69,7 @@ struct SiteTables { // of a pass
     const SiteGate* gates;         // by site, then row
     const uint64_t* groups;        // gate bits that must all be set, of any group
     const uint64_t* gates_before;  // [R]: bits after the token before the row's first
-    uint64_t* gate_bits;           // [T]: after each token; 0 to begin with
+    uint64_t* gate_bits;           // [T]: after each token; 0 to begin with; NULL where no row has gates
     float* gate_values;            // [T, gate_max of the pass]: what the gates of a site read
     float* pushed;                 // D, the push so far at the tokens where it is read, [H] each
     float* readings;
