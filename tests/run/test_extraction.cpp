@@ -13,7 +13,7 @@ std::vector<ContrastPair> pairs_by_system() {
     std::vector<ContrastPair> pairs;
     const char* const words[] = {"hello all", "see hell", "oh well", "all he will", "shell", "her yell", "tell me", "then"};
     for (uint64_t i = 0; i < 8; i++)
-        pairs.push_back({{"be loud", "tell", std::string(words[i]) + " yo"}, {"be calm", "tell", std::string("o ") + words[i]}, i / 2});
+        pairs.push_back({{"be loud", words[7 - i], std::string(words[i]) + " yo"}, {"be calm", words[7 - i], std::string("o ") + words[i]}, i / 2});
     return pairs;
 }
 
