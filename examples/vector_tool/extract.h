@@ -1,4 +1,4 @@
-// `steer_vector extract`: a persona vector from contrast pairs, by mean difference.
+// `steer_vector extract`: a persona vector from contrast pairs.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace vector_tool {
 struct ExtractSettings {
     std::string model, pairs, out, name = "persona", split, device;
     int32_t layer_begin = 0, layer_end = INT32_MAX; // half open
-    int32_t pooling = 0;                            // STEER_POOL_*
+    int32_t method = 0, pooling = 0;                // STEER_METHOD_*, STEER_POOL_*
     bool by_system = false;                         // two system prompts make the difference, not two replies alone
     float norm = 0.0f;                              // length of every row; 0: as the difference has it
     float relative = 0.0f;                          // length of every row, as a share of the stream's norm at its site

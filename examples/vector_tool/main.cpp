@@ -14,16 +14,21 @@ namespace {
 using vector_tool::ExtractSettings;
 
 void add_extract(CLI::App& app, ExtractSettings& settings, std::string& layers) {
-    CLI::App* command = app.add_subcommand("extract", "make a vector from contrast pairs, by mean difference");
+    CLI::App* command = app.add_subcommand("extract", "make a vector from contrast pairs");
     command->add_option("--model", settings.model, "model folder, as from Hugging Face")->required();
     command->add_option("--pairs", settings.pairs, "JSON lines with prompt, positive, negative; group and system if you have them")
         ->required();
     command->add_option("--out", settings.out, "file to write (.safetensors)")->required();
     command->add_option("--name", settings.name, "name of the persona")->capture_default_str();
     command->add_option("--layers", layers, "A-B, both included; default: all");
+    const std::map<std::string, int32_t> methods{{"mean-difference", STEER_METHOD_MEAN_DIFFERENCE}, {"pca-centred", STEER_METHOD_PCA_CENTRED},
+                                                 {"pca-uncentred", STEER_METHOD_PCA_UNCENTRED}, {"pca-pairs", STEER_METHOD_PCA_PAIRS},
+                                                 {"probe", STEER_METHOD_PROBE}};
+    command->add_option("--method", settings.method, "how the rows are made of the states")
+        ->transform(CLI::CheckedTransformer(methods))->default_str("mean-difference");
     const std::map<std::string, int32_t> poolings{{"reply", STEER_POOL_REPLY_MEAN}, {"user", STEER_POOL_USER_MEAN},
                                                   {"prompt-last", STEER_POOL_PROMPT_LAST}, {"reply-last", STEER_POOL_REPLY_LAST},
-                                                  {"last", STEER_POOL_LAST}};
+                                                  {"last", STEER_POOL_LAST}, {"shared-tokens", STEER_POOL_SHARED_TOKENS}};
     command->add_option("--pooling", settings.pooling, "which states of a text are averaged")
         ->transform(CLI::CheckedTransformer(poolings))->default_str("reply");
     command->add_flag("--by-system", settings.by_system, "system_positive and system_negative make the difference");

@@ -56,14 +56,11 @@ std::vector<ContrastPair> read_pairs(const steer_contrast_pair* pairs, size_t co
 }
 
 ExtractionOptions read_extraction(const steer_extract_options& from) {
-    if (check_enum(from.method, STEER_METHOD_PROBE, "method") != STEER_METHOD_MEAN_DIFFERENCE)
-        not_built("method", "PCA and probes are not built yet: MEAN_DIFFERENCE is there");
-    if (check_enum(from.pooling, STEER_POOL_SHARED_TOKENS, "pooling") == STEER_POOL_SHARED_TOKENS)
-        not_built("pooling SHARED_TOKENS", "not built yet: reply, user and last positions are there");
     ExtractionOptions options;
+    options.method = check_enum(from.method, STEER_METHOD_PROBE, "method");
     options.layer_begin = from.layer_begin;
     options.layer_end = from.layer_end;
-    options.pooling = from.pooling;
+    options.pooling = check_enum(from.pooling, STEER_POOL_SHARED_TOKENS, "pooling");
     options.holdout = check_range(from.holdout, 0.0f, 0.9f, "holdout");
     options.seed = from.seed;
     if (from.name != nullptr) options.name = from.name;

@@ -1,8 +1,10 @@
-// Which tokens of a passage are pooled.
+// Passages as tokens, and which of these are pooled.
 #include "files/error.h"
 #include "run/extraction.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace steer {
 namespace {
@@ -39,8 +41,8 @@ ByteRange find_prompt(const Model& model, const Passage& passage) {
     return {};
 }
 
-std::vector<int32_t> tokens_in(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, ByteRange range) {
-    std::vector<int32_t> tokens;
+Positions tokens_in(const Tokenizer& tokenizer, const std::vector<int32_t>& ids, ByteRange range) {
+    Positions tokens;
     size_t at = 0;
     for (size_t i = 0; i < ids.size(); i++) {
         const size_t end = at + tokenizer.token_bytes(ids[i]).size();
@@ -51,19 +53,39 @@ std::vector<int32_t> tokens_in(const Tokenizer& tokenizer, const std::vector<int
 }
 
 // An assistant's words: marked, without the control tokens that end them.
-std::vector<int32_t> reply_tokens(const Tokenizer& tokenizer, const PooledPassage& passage) {
-    std::vector<int32_t> tokens;
+Positions reply_tokens(const Tokenizer& tokenizer, const EncodedPassage& passage) {
+    Positions tokens;
     for (size_t i = 0; i < passage.ids.size(); i++)
         if (passage.marks[i] != 0 && !tokenizer.is_special(passage.ids[i])) tokens.push_back(static_cast<int32_t>(i));
     return tokens;
 }
 
-std::vector<int32_t> pool(const Model& model, const Passage& passage, const PooledPassage& encoded, int32_t pooling) {
+// Tokens of two texts with the same ids, each taken as often as both texts have it, the first ones first: pooled at the
+// embedding they are the same, so what tells them apart is what the blocks made of the voice around them.
+PooledPair::Pool shared_tokens(const EncodedPassage& positive, const Positions& of_positive, const EncodedPassage& negative,
+                               const Positions& of_negative) {
+    const auto id_at = [](const EncodedPassage& passage, int32_t at) { return passage.ids[static_cast<size_t>(at)]; };
+    std::map<int32_t, std::pair<size_t, size_t>> counts;
+    for (const int32_t at : of_positive) counts[id_at(positive, at)].first++;
+    for (const int32_t at : of_negative) counts[id_at(negative, at)].second++;
+    const auto take = [&](const EncodedPassage& passage, const Positions& from) {
+        std::map<int32_t, size_t> taken;
+        Positions shared;
+        for (const int32_t at : from) {
+            const auto [mine, theirs] = counts[id_at(passage, at)];
+            if (taken[id_at(passage, at)]++ < std::min(mine, theirs)) shared.push_back(at);
+        }
+        return shared;
+    };
+    return {take(positive, of_positive), take(negative, of_negative)};
+}
+
+Positions pool(const Model& model, const Passage& passage, const EncodedPassage& encoded, int32_t pooling) {
     const auto last = static_cast<int32_t>(encoded.ids.size()) - 1;
-    const std::vector<int32_t> reply = reply_tokens(model.tokenizer(), encoded);
+    const Positions reply = reply_tokens(model.tokenizer(), encoded);
     switch (pooling) {
     case STEER_POOL_REPLY_MEAN: return reply;
-    case STEER_POOL_REPLY_LAST: return reply.empty() ? reply : std::vector<int32_t>{reply.back()};
+    case STEER_POOL_REPLY_LAST: return reply.empty() ? reply : Positions{reply.back()};
     case STEER_POOL_LAST: return {last};
     case STEER_POOL_USER_MEAN:
         if (!passage.prompt) return {};
@@ -71,16 +93,24 @@ std::vector<int32_t> pool(const Model& model, const Passage& passage, const Pool
     default: // STEER_POOL_PROMPT_LAST: the position that chooses the first token of the reply
         if (!passage.prompt) return {};
         if (reply.empty()) return {last};
-        return reply[0] > 0 ? std::vector<int32_t>{reply[0] - 1} : std::vector<int32_t>{};
+        return reply[0] > 0 ? Positions{reply[0] - 1} : Positions{};
     }
 }
 
-} // namespace
+const char* pooled_tokens(int32_t pooling) {
+    switch (pooling) {
+    case STEER_POOL_REPLY_MEAN:
+    case STEER_POOL_REPLY_LAST: return "the reply's tokens: give a reply";
+    case STEER_POOL_USER_MEAN: return "the prompt's tokens: give a prompt";
+    case STEER_POOL_SHARED_TOKENS: return "tokens that both replies have: they share none";
+    default: return "the last token before the reply: give a prompt";
+    }
+}
 
-PooledPassage encode_passage(const Model& model, const Passage& passage, int32_t pooling) {
-    PooledPassage encoded;
+EncodedPassage encode_named(const Model& model, const Passage& passage, const std::string& where) {
+    EncodedPassage encoded;
     if (!passage.system && !passage.prompt) {
-        if (!passage.reply) fail(STEER_ERR_ARG, "a passage has neither prompt nor reply");
+        if (!passage.reply) fail(STEER_ERR_ARG, "{}: has neither prompt nor reply", where);
         model.tokenizer().encode(*passage.reply, false, encoded.ids);
         encoded.marks.assign(encoded.ids.size(), 1);
     } else {
@@ -91,14 +121,31 @@ PooledPassage encode_passage(const Model& model, const Passage& passage, int32_t
         encoded.ids = std::move(chat.ids);
         encoded.marks = std::move(chat.marks);
     }
-    if (encoded.ids.empty()) fail(STEER_ERR_ARG, "a passage is empty");
+    if (encoded.ids.empty()) fail(STEER_ERR_ARG, "{}: is empty", where);
     if (encoded.ids.size() > static_cast<size_t>(model.config().context_max))
-        fail(STEER_ERR_ARG, "a passage has {} tokens, the model's context is {}", encoded.ids.size(),
+        fail(STEER_ERR_ARG, "{}: has {} tokens, the model's context is {}", where, encoded.ids.size(),
              model.config().context_max);
-    encoded.pooled = pool(model, passage, encoded, pooling);
-    if (encoded.pooled.empty())
-        fail(STEER_ERR_ARG, "a passage has no token that pooling {} would look at", pooling);
     return encoded;
+}
+
+} // namespace
+
+EncodedPassage encode_passage(const Model& model, const Passage& passage) { return encode_named(model, passage, "a passage"); }
+
+PooledPair encode_pair(const Model& model, const ContrastPair& pair, std::span<const int32_t> poolings, const std::string& where) {
+    PooledPair out;
+    out.positive = encode_named(model, pair.positive, where + ".positive");
+    out.negative = encode_named(model, pair.negative, where + ".negative");
+    if (pair.positive.reply && pair.negative.reply)
+        out.content = shared_tokens(out.positive, reply_tokens(model.tokenizer(), out.positive), out.negative,
+                                    reply_tokens(model.tokenizer(), out.negative));
+    for (const int32_t pooling : poolings) {
+        if (pooling == STEER_POOL_SHARED_TOKENS) out.pools.push_back(out.content);
+        else out.pools.push_back({pool(model, pair.positive, out.positive, pooling), pool(model, pair.negative, out.negative, pooling)});
+        for (const auto& [found, side] : {std::pair(&out.pools.back().positive, "positive"), {&out.pools.back().negative, "negative"}})
+            if (found->empty()) fail(STEER_ERR_ARG, "{}.{}: pooling looks at {}", where, side, pooled_tokens(pooling));
+    }
+    return out;
 }
 
 } // namespace steer

@@ -39,11 +39,6 @@ TEST_CASE("what is not built yet is refused by name") {
     refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
     steer_vector* no_vector = nullptr;
     FAILS(steer_vector_save(vector, "/nowhere/x", STEER_FORMAT_GGUF, &err), STEER_ERR_UNSUPPORTED, "GGUF");
-    const steer_contrast_pair pair{};
-    steer_extract_options extract;
-    steer_extract_options_init(&extract, sizeof extract);
-    extract.method = STEER_METHOD_PROBE;
-    FAILS(steer_vector_extract(model, &pair, 1, &extract, &no_vector, &err), STEER_ERR_UNSUPPORTED, "probes");
     steer_adapter* adapter = nullptr;
     FAILS(steer_adapter_load(model, "x", &adapter, &err), STEER_ERR_UNSUPPORTED, "adapter");
 }

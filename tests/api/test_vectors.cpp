@@ -133,6 +133,15 @@ TEST_CASE("extraction takes many pairs and long texts, says where it is, and sto
     steer_vector_layer row;
     OK(steer_vector_get_layer(vector, 1, STEER_ROWS_WRITE, &row, sizeof row, &err));
     CHECK(row.auc >= 0.0f); // held out groups were there
+    for (const int32_t method : {STEER_METHOD_PCA_CENTRED, STEER_METHOD_PCA_UNCENTRED, STEER_METHOD_PCA_PAIRS, STEER_METHOD_PROBE}) {
+        options.method = method;
+        Vector other;
+        OK(steer_vector_extract(model, pairs.data(), pairs.size(), &options, other.out(), &err));
+        OK(steer_vector_get_layer(other, 1, STEER_ROWS_READ, &row, sizeof row, &err));
+        CHECK(row.auc >= 0.0f);
+        if (method != STEER_METHOD_PROBE) CHECK(row.norm == Approx(1.0f));
+    }
+    options.method = STEER_METHOD_MEAN_DIFFERENCE;
     options.progress_fn = [](void*, float fraction) -> int32_t { return fraction > 0.3f; };
     steer_vector* out = nullptr;
     FAILS(steer_vector_extract(model, pairs.data(), pairs.size(), &options, &out, &err), STEER_ERR_CANCELLED, "stopped");

@@ -67,7 +67,7 @@ void Life::live(const std::string& scratch) {
     steer_vector_options_init(&made, sizeof made);
     made.model = model;
     made.name = "half";
-    Vector vector, loaded, both, extracted;
+    Vector vector, loaded, both, extracted, probed, principal;
     MUST(steer_vector_create(rows.data(), 3, 16, &made, vector.out(), err));
     const std::string path = scratch + "/vector.safetensors";
     MUST(steer_vector_save(vector, path.c_str(), STEER_FORMAT_NATIVE, err));
@@ -75,11 +75,15 @@ void Life::live(const std::string& scratch) {
     const steer_vector* const pair[] = {vector, loaded};
     const float weights[] = {0.5f, 0.25f};
     MUST(steer_vector_combine(pair, weights, 2, 0.0f, both.out(), err));
-    const steer_passage loud{{nullptr, 0}, {"hello", 5}, {"hell hell", 9}}, calm{{nullptr, 0}, {"hello", 5}, {"o o o", 5}};
+    const steer_passage loud{{"loud", 4}, {"hello", 5}, {"hell hell", 9}}, calm{{nullptr, 0}, {"hello", 5}, {"o o o", 5}};
     const steer_contrast_pair pairs[] = {{loud, calm, 1}, {loud, calm, 2}, {loud, calm, 3}};
     steer_extract_options extract;
     steer_extract_options_init(&extract, sizeof extract);
     MUST(steer_vector_extract(model, pairs, 3, &extract, extracted.out(), err));
+    extract.method = STEER_METHOD_PROBE;
+    MUST(steer_vector_extract(model, pairs, 3, &extract, probed.out(), err));
+    extract.method = STEER_METHOD_PCA_UNCENTRED;
+    MUST(steer_vector_extract(model, pairs, 3, &extract, principal.out(), err));
 
     steer_session_options wanted;
     steer_session_options_init(&wanted, sizeof wanted);

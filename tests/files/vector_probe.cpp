@@ -4,7 +4,9 @@
 //   vector FILE                      a persona vector as JSON, rows included
 //   resave FILE OUT                  load any, save native
 //   combine OUT NORM FILE WEIGHT...  native
-//   extract FILE HOLDOUT SEED        safetensors with positive, negative [pairs, layers, hidden] and groups I64: JSON
+//   extract FILE HOLDOUT SEED METHOD safetensors with positive, negative [pairs, layers, hidden] and groups I64: JSON; with
+//                                    content_positive and content_negative of the same shape if there are shared tokens
+//   auc FILE                         safetensors with positive, negative F32: the area under the curve
 // A failure is one line "STATUS words" on standard error and exit status 1.
 #include "files/error.h"
 #include "../tree.h"
@@ -64,31 +66,50 @@ const TensorInfo& need(const SafetensorsFile& file, const char* name) {
     return *tensor;
 }
 
-Tree extract(const char* path, float holdout, uint64_t seed) {
-    const SafetensorsFile file = SafetensorsFile::open(path);
-    const TensorInfo& states = need(file, "positive");
-    const std::vector<float> positive = file.read_floats(states), negative = file.read_floats(need(file, "negative"));
-    std::vector<uint64_t> groups(static_cast<size_t>(states.shape[0]));
-    file.read(need(file, "groups"), 0, groups.data(), groups.size() * 8);
-    MeanDifferenceOptions options;
-    options.layer_begin = std::atoi(file.metadata().at("layer_begin").c_str());
-    options.layer_end = options.layer_begin + static_cast<int32_t>(states.shape[1]);
-    options.layer_count = std::atoi(file.metadata().at("layer_count").c_str());
-    options.hidden_size = static_cast<int32_t>(states.shape[2]);
-    options.holdout = holdout, options.seed = seed;
-    MeanDifference extraction(options, groups);
-    const size_t size = static_cast<size_t>(states.shape[1] * states.shape[2]);
-    for (const uint32_t pair : extraction.order())
-        extraction.add({positive.data() + pair * size, size}, {negative.data() + pair * size, size});
-    const MeanDifferenceResult result = extraction.finish({});
-    Tree out = Tree::object();
-    out["order"] = extraction.order(), out["train_pairs"] = result.train_pairs;
-    out["train_groups"] = result.train_groups, out["holdout_groups"] = result.holdout_groups;
-    out["rows"] = rows_to_json(result.rows);
-    out["separation"] = Tree::array();
-    for (const float value : result.separation) out["separation"].push_back(figure(value));
-    out["best"] = {result.best_begin, result.best_end}, out["gauge_layer"] = result.gauge_layer;
+Tree figures(const std::vector<float>& values) {
+    Tree out = Tree::array();
+    for (const float value : values) out.push_back(figure(value));
     return out;
+}
+
+Tree extract(const char* path, float holdout, uint64_t seed, int32_t method) {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    const TensorInfo& shape = need(file, "positive");
+    const size_t size = static_cast<size_t>(shape.shape[1] * shape.shape[2]);
+    std::vector<uint64_t> groups(static_cast<size_t>(shape.shape[0]));
+    file.read(need(file, "groups"), 0, groups.data(), groups.size() * 8);
+    const auto states = [&](const char* name) { return file.read_floats(need(file, name)); };
+    const std::vector<float> positive = states("positive"), negative = states("negative");
+    std::vector<float> content_positive, content_negative;
+    if (file.find("content_positive") != nullptr)
+        content_positive = states("content_positive"), content_negative = states("content_negative");
+    const auto of_pair = [&](const std::vector<float>& all, uint32_t pair) {
+        return all.empty() ? std::span<const float>() : std::span<const float>(all.data() + pair * size, size);
+    };
+
+    const int32_t layer_begin = std::atoi(file.metadata().at("layer_begin").c_str());
+    const auto split = std::make_shared<const GroupSplit>(groups, holdout, seed);
+    RowExtraction extraction({method, layer_begin, layer_begin + static_cast<int32_t>(shape.shape[1]),
+                              static_cast<int32_t>(shape.shape[2])}, split);
+    for (const uint32_t pair : split->order())
+        extraction.add({of_pair(positive, pair), of_pair(negative, pair)},
+                       {of_pair(content_positive, pair), of_pair(content_negative, pair)});
+    const ExtractedRows result = extraction.finish({});
+    Tree out = Tree::object();
+    out["order"] = split->order(), out["train_pairs"] = split->train_pairs();
+    out["train_groups"] = split->train_groups(), out["holdout_groups"] = split->holdout_groups();
+    out["halves"] = Tree::array();
+    for (size_t at = 0; at < split->train_pairs(); ++at) out["halves"].push_back(split->half(at));
+    out["rows"] = rows_to_json(result.rows);
+    out["separation"] = figures(result.separation), out["content_separation"] = figures(result.content_separation);
+    return out;
+}
+
+double area(const char* path) {
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    const std::vector<float> positive = file.read_floats(need(file, "positive")), negative = file.read_floats(need(file, "negative"));
+    return area_under_curve(std::vector<double>(positive.begin(), positive.end()),
+                            std::vector<double>(negative.begin(), negative.end()));
 }
 
 int run(int argc, char** argv) {
@@ -112,8 +133,11 @@ int run(int argc, char** argv) {
             weights.push_back(std::strtof(argv[i + 1], nullptr));
         }
         save_vector(*combine_vectors(vectors, weights, std::strtof(argv[3], nullptr)), argv[2], STEER_FORMAT_NATIVE);
-    } else if (what == "extract" && argc == 5) {
-        std::puts(extract(argv[2], std::strtof(argv[3], nullptr), std::strtoull(argv[4], nullptr, 10)).dump().c_str());
+    } else if (what == "extract" && argc == 6) {
+        const uint64_t seed = std::strtoull(argv[4], nullptr, 10);
+        std::puts(extract(argv[2], std::strtof(argv[3], nullptr), seed, std::atoi(argv[5])).dump().c_str());
+    } else if (what == "auc" && argc == 3) {
+        std::printf("%.17g\n", area(argv[2]));
     } else {
         std::fputs("see the head of vector_probe.cpp\n", stderr);
         return 2;

@@ -75,3 +75,31 @@ def test_the_shipped_vector_is_what_extraction_gives(demo):
         cosine = row @ difference / np.linalg.norm(row) / np.linalg.norm(difference)
         assert cosine > 0.97, (layer, cosine)  # a quarter of the pairs, and none held out
         assert np.linalg.norm(row) == pytest.approx(0.0165 * vector.layer(layer).residual_norm, rel=1e-3)
+
+
+def contrast_pairs():
+    """Whose topics no training talk holds come last; each passage is (system, prompt, reply)."""
+    import json
+
+    lines = (demo_sweep.DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()
+    pairs = [json.loads(line) for line in lines]
+    topics = sorted({pair["group"] for pair in pairs})
+    return [((p["system_positive"], p["prompt"], p["positive"]), (p["system_negative"], p["prompt"], p["negative"]),
+             topics.index(p["group"])) for p in pairs]
+
+
+@pytest.mark.parametrize("by_system", [True, False], ids=["two system texts", "two replies"])
+def test_the_voices_are_told_apart_by_words_that_both_share(demo, by_system):
+    """On topics the rows have not seen, at the layer that is recommended; below it the figure falls to chance."""
+    import steer_c as sc
+
+    pairs = contrast_pairs()
+    if not by_system:
+        pairs = [((None, *p[1:]), (None, *n[1:]), group) for p, n, group in pairs]
+    with sc.Vector.extract(demo[0], pairs, holdout=0.3) as vector:
+        info = vector.info
+        read = [vector.layer(layer, sc.ROWS_READ) for layer in range(info.layer_end)]
+        print([round(row.auc_content, 3) for row in read], info.gauge_layer)
+        assert read[info.gauge_layer].auc_content >= 0.90
+        assert read[0].auc_content < 0.8 and read[0].auc > 0.99  # whole replies are told apart by their words alone
+        assert (vector.row(3) != vector.row(3, sc.ROWS_READ)) == by_system
