@@ -157,7 +157,7 @@ def test_nothing_is_lost_on_the_way_and_back(tmp_path, rows, format, measured, a
 
 @pytest.mark.parametrize("applied, shift", [("output", 0), ("input", -1)])
 def test_gguf_written_here(tmp_path, rows, applied, shift):
-    native_file(tmp_path / "a", dict(enumerate(rows)), **FULL, **{"steer.site_applied": applied})
+    native_file(tmp_path / "a", dict(enumerate(rows)), read={3: rows[1]}, **FULL, **{"steer.site_applied": applied})
     probe("resave", tmp_path / "a", tmp_path / "x.gguf", GGUF)
     expected = {layer + shift: row for layer, row in enumerate(rows) if layer + shift >= 1}
     reader = gguf.GGUFReader(str(tmp_path / "x.gguf"))
@@ -171,7 +171,7 @@ def test_gguf_written_here(tmp_path, rows, applied, shift):
     stored, kinds, rules = gguf_rules.load(tmp_path / "x.gguf")
     same_rows(rules, expected)
     assert kinds["controlvector.layer_count"] == 4 and stored["steer.metadata.general.alignment"] == "7"
-    assert stored["steer.write.0"] == rows[0].tolist()
+    assert stored["steer.write.0"] == rows[0].tolist() and stored["steer.read.3"] == rows[1].tolist()
 
 
 def test_the_rules_reader_refuses(tmp_path, rows):
