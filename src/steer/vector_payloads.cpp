@@ -7,6 +7,7 @@
 #include "files/error.h"
 #include "files/json_value.h"
 #include "files/quote.h"
+#include "files/utf8.h"
 #include "steer/vector_payloads.h"
 
 #include <algorithm>
@@ -101,8 +102,9 @@ std::string caps_of(const PickleTree& tree, const PickleNode* experiments, const
             const PickleNode* vector = tree.find(tree.at(one), "vector");
             const PickleNode* cap = tree.find(tree.at(one), "cap");
             if (vector == nullptr || cap == nullptr || vector->text != name) continue;
-            if (cap->kind == Kind::real) caps[as_text(*id)] = cap->real;
-            if (cap->kind == Kind::integer) caps[as_text(*id)] = cap->integer;
+            Json& entry = caps[replace_invalid_utf8(as_text(*id))];
+            if (cap->kind == Kind::real) entry = cap->real;
+            if (cap->kind == Kind::integer) entry = cap->integer;
             if (caps.size() >= 256) return caps.dump();
         }
     }
@@ -111,9 +113,10 @@ std::string caps_of(const PickleTree& tree, const PickleNode* experiments, const
 
 VectorPtr load_capping(TorchZip& file, const PickleNode& dict, const VectorOptions& options) {
     const PickleTree& tree = file.tree();
+    std::string name = options.name;
+    const PickleNode& chosen = choose_vector(file, *tree.find(dict, "vectors"), name);
     Vector draft;
-    draft.name = options.name;
-    const PickleNode& chosen = choose_vector(file, *tree.find(dict, "vectors"), draft.name);
+    draft.name = replace_invalid_utf8(name);
     const PickleNode *layer = tree.find(chosen, "layer"), *row = tree.find(chosen, "vector");
     if (layer == nullptr || layer->kind != Kind::integer || layer->integer < 0 || layer->integer >= kLayerMax || row == nullptr)
         fail(STEER_ERR_FORMAT, "{}: the vector {} needs a \"layer\" of 0 to {} and a \"vector\"", file.name(), quote(draft.name),
@@ -123,7 +126,7 @@ VectorPtr load_capping(TorchZip& file, const PickleNode& dict, const VectorOptio
     VectorOptions placed = options;
     placed.layer_begin = static_cast<int32_t>(layer->integer);
     set_tensor(draft, file, *row, MatrixRows::unknown, placed);
-    draft.metadata["capping"] = caps_of(tree, tree.find(dict, "experiments"), draft.name);
+    draft.metadata["capping"] = caps_of(tree, tree.find(dict, "experiments"), name);
     return finish(std::move(draft), kAtOutput, file, options);
 }
 

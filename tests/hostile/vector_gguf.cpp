@@ -56,7 +56,7 @@ std::vector<Bad> bad_headers() {
         {"2^64-1 tensors", put(good, 8, u64(UINT64_MAX)), kFormat, "too many tensors"},
         {"2^64-1 pairs", put(good, 16, u64(UINT64_MAX)), kFormat, "too many key-value pairs"},
         {"more tensors than there are", put(good, 8, u64(2)), kFormat, ""},
-        {"more pairs than there are", put(good, 16, u64(2)), kFormat, ""},
+        {"more pairs than there are", put(good, 16, u64(2)), kUnsupported, "tensor '' is no direction"},
         {"no architecture", gguf({}, {{}}, kOne), kFormat, "general.architecture is missing"},
         {"a whole model", gguf({text_pair("general.architecture", "qwen2")}, {{}}, kOne), kUnsupported, "GGUF file of 'qwen2'"},
         {"an architecture with a terminal's escape", gguf({text_pair("general.architecture", "\x1b[31m")}, {{}}, kOne), kUnsupported,
