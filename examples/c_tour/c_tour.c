@@ -105,6 +105,7 @@ int main(int argc, char **argv) {
     steer_vector_layer row;
     MUST(steer_vector_get_info(persona, &about, sizeof about, &err));
     MUST(steer_vector_get_layer(persona, about.layer_end - 1, STEER_ROWS_WRITE, &row, sizeof row, &err));
+    MUST(steer_vector_get_metadata(persona, NULL, 0, &size, &err)); /* who made it, of what: JSON of so many bytes */
     printf("%s: %d rows, the last of length %.3f\n", about.name, (int)(about.layer_end - about.layer_begin), (double)row.norm);
     MUST(steer_vector_create(row.row, 1, (size_t)about.hidden_size, &of_model, &copy, &err)); /* of that row alone */
     const steer_vector *const parts[] = {persona, copy};

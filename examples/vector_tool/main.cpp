@@ -1,5 +1,7 @@
-// steer_vector: makes persona vectors. Today it has one command, extract.
+// steer_vector: makes persona vectors (extract), changes their format (convert), and shows them (inspect).
+#include "convert.h"
 #include "extract.h"
+#include "inspect.h"
 
 #include "steer/steer.h"
 
@@ -8,12 +10,68 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace {
 
+using vector_tool::ConvertSettings;
 using vector_tool::ExtractSettings;
+using vector_tool::InspectSettings;
+using vector_tool::LoadSettings;
 
-void add_extract(CLI::App& app, ExtractSettings& settings, std::string& layers) {
+void add_load_options(CLI::App& command, LoadSettings& settings) {
+    const std::map<std::string, int32_t> sites{{"output", STEER_SITE_OUTPUT}, {"input", STEER_SITE_INPUT}};
+    command.add_option("--name", settings.name, "which vector of several in the file; else what to call one without a name");
+    command.add_option("--layer,--layer-begin", settings.layer_begin, "layer of the first row, for files that do not say")
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--measured", settings.measured, "input or output of a row's block, for files that do not say")
+        ->transform(CLI::CheckedTransformer(sites));
+    command.add_option("--site", settings.applied, "input or output of a row's block: where to push in; default: as the file means it")
+        ->transform(CLI::CheckedTransformer(sites));
+    command.add_option("--model", settings.model, "folder of the model it is for: another width or number of layers is refused");
+}
+
+struct ConvertWords { // as they are given
+    std::vector<std::string> files;
+    std::string sae;
+    uint64_t feature = 0;
+};
+
+CLI::App* add_convert(CLI::App& app, ConvertSettings& settings, ConvertWords& words) {
+    CLI::App* command = app.add_subcommand("convert", "write a vector in another format: convert IN OUT; with --sae: convert OUT");
+    command->add_option("files", words.files, "IN OUT")->required()->expected(1, 2);
+    const std::map<std::string, int32_t> formats{{"native", STEER_FORMAT_NATIVE}, {"gguf", STEER_FORMAT_GGUF},
+                                                 {"torch", STEER_FORMAT_TORCH}, {"svec", STEER_FORMAT_SVEC}};
+    command->add_option("--to", settings.format, "default: by the ending of OUT, .gguf, .pt or .svec; else native")
+        ->transform(CLI::CheckedTransformer(formats));
+    CLI::Option* sae = command->add_option("--sae", words.sae, "a sparse autoencoder (torch or safetensors) instead of IN");
+    CLI::Option* feature = command->add_option("--feature", words.feature, "the feature whose direction it is");
+    sae->needs(feature);
+    feature->needs(sae);
+    add_load_options(*command, settings.load);
+    return command;
+}
+
+void read_convert(const ConvertWords& words, ConvertSettings& settings) {
+    if (words.files.size() != (words.sae.empty() ? 2u : 1u))
+        throw CLI::ValidationError("convert", words.sae.empty() ? "IN and OUT are needed" : "with --sae there is OUT alone");
+    settings.in = words.sae.empty() ? words.files.front() : words.sae;
+    settings.out = words.files.back();
+    if (words.sae.empty()) return;
+    if (!settings.load.name.empty()) throw CLI::ValidationError("--name", "a feature has its own name");
+    settings.load.name = "feature:" + std::to_string(words.feature);
+}
+
+CLI::App* add_inspect(CLI::App& app, InspectSettings& settings) {
+    CLI::App* command = app.add_subcommand("inspect", "show what a vector's file says");
+    command->add_option("file", settings.file)->required();
+    command->add_flag("--json", settings.json, "for programs");
+    add_load_options(*command, settings.load);
+    return command;
+}
+
+CLI::App* add_extract(CLI::App& app, ExtractSettings& settings, std::string& layers) {
     CLI::App* command = app.add_subcommand("extract", "make a vector from contrast pairs");
     command->add_option("--model", settings.model, "model folder, as from Hugging Face")->required();
     command->add_option("--pairs", settings.pairs, "JSON lines with prompt, positive, negative; group and system if you have them")
@@ -39,6 +97,7 @@ void add_extract(CLI::App& app, ExtractSettings& settings, std::string& layers) 
     command->add_option("--split", settings.split, "only lines whose \"split\" says this");
     command->add_option("--seed", settings.seed, "of the held-out groups")->capture_default_str();
     command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    return command;
 }
 
 void read_layers(const std::string& layers, ExtractSettings& settings) {
@@ -54,20 +113,28 @@ void read_layers(const std::string& layers, ExtractSettings& settings) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Makes persona vectors for libsteer.", "steer_vector");
+    CLI::App app("Makes persona vectors for libsteer, changes their format, shows them.", "steer_vector");
     app.require_subcommand(1);
     ExtractSettings settings;
+    ConvertSettings convert_settings;
+    ConvertWords convert_words;
+    InspectSettings inspect_settings;
     std::string layers;
-    add_extract(app, settings, layers);
+    const CLI::App* extract = add_extract(app, settings, layers);
+    const CLI::App* convert = add_convert(app, convert_settings, convert_words);
+    add_inspect(app, inspect_settings);
     try {
         app.parse(argc, argv);
         read_layers(layers, settings);
+        if (*convert) read_convert(convert_words, convert_settings);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error);
         return status == 0 ? 0 : 2;
     }
     try {
-        vector_tool::extract(settings);
+        if (*extract) vector_tool::extract(settings);
+        else if (*convert) vector_tool::convert(convert_settings);
+        else vector_tool::inspect(inspect_settings);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "steer_vector: %s\n", error.what());
         return 1;

@@ -147,13 +147,13 @@ STEER_API steer_status steer_chat_encode(const steer_model *m, const steer_chat 
 
 /* ---- 7. vectors --------------------------------------------------------------- */
 enum { STEER_SITE_FROM_FILE = 0, STEER_SITE_OUTPUT = 1, STEER_SITE_INPUT = 2 };     /* of the block a row is numbered by */
-enum { STEER_FORMAT_NATIVE = 0, STEER_FORMAT_GGUF = 1 };
+enum { STEER_FORMAT_NATIVE = 0, STEER_FORMAT_GGUF = 1, STEER_FORMAT_TORCH = 2, STEER_FORMAT_SVEC = 3 }; /* TORCH: rows alone, as float16; the others hold all */
 typedef struct steer_vector_options {              /* what the rows or the file do not say */
     uint32_t struct_size;
     int32_t  layer_begin;                          /* of the first row; load: only for files that do not tell */
     int32_t  site_measured, site_applied;
     const steer_model *model;                      /* create: tie to it; load: refuse a mismatch now; NULL: neither */
-    const char *name;                              /* create: its name; load: which one of several in a file */
+    const char *name;                              /* create: its name; load: which one of several in a file, feature:N of a sparse autoencoder */
     const void *data;                              /* load: the file's bytes, already in memory; path then only names them */
     size_t      data_size;
 } steer_vector_options;
@@ -191,6 +191,8 @@ typedef struct steer_extract_options {
 } steer_extract_options;
 STEER_API void         steer_vector_options_init(steer_vector_options *o, size_t struct_size);
 STEER_API steer_status steer_vector_create(const float *rows, size_t row_count, size_t hidden_size, const steer_vector_options *o, steer_vector **out, steer_error *err);
+/* Told by the content: native files, GGUF control vectors, what torch.save and numpy.save wrote, .svec. What each becomes, and at
+ * which sites: docs/vector_formats.md. */
 STEER_API steer_status steer_vector_load(const char *path, const steer_vector_options *o, steer_vector **out, steer_error *err);
 STEER_API steer_status steer_vector_save(const steer_vector *v, const char *path, int32_t format, steer_error *err);
 STEER_API steer_status steer_vector_combine(const steer_vector *const *vs, const float *weights, size_t count, float norm, steer_vector **out, steer_error *err); /* norm > 0: each row gets this length; < 0: -norm times the stream's norm at its site; 0: as they sum */
@@ -199,6 +201,7 @@ STEER_API steer_status steer_vector_extract(steer_model *m, const steer_contrast
 STEER_API steer_status steer_vector_calibrate(steer_model *m, const steer_vector *v, const steer_contrast_pair *pairs, size_t count, const steer_extract_options *o, steer_vector **out, steer_error *err);
 STEER_API steer_status steer_vector_get_info(const steer_vector *v, steer_vector_info *out, size_t out_size, steer_error *err);
 STEER_API steer_status steer_vector_get_layer(const steer_vector *v, int32_t layer, int32_t rows, steer_vector_layer *out, size_t out_size, steer_error *err);
+STEER_API steer_status steer_vector_get_metadata(const steer_vector *v, char *buf, size_t cap, size_t *size, steer_error *err); /* all that its file says and no field here, as JSON: {"key": "text"} */
 STEER_API void         steer_vector_free(steer_vector *v);
 
 /* ---- 8. session: a list of tokens, with a cache that follows behind ------------- */

@@ -99,7 +99,12 @@ steer_status steer_vector_load(const char* path, const steer_vector_options* o, 
     return guard(err, [&] {
         clear_out(out, "out");
         const steer_vector_options given = read_options(o, default_options(), "steer_vector_options");
-        const VectorOptions options = read_vector_options(given);
+        VectorOptions options = read_vector_options(given);
+        if (given.model != nullptr) {
+            const PinnedModel model(given.model, "model");
+            options.layer_count = model->config().layer_count;
+            options.hidden_size = model->config().hidden_size;
+        }
         VectorPtr vector;
         if (given.data != nullptr) {
             const std::string name = path == nullptr ? "vector in memory" : path;
@@ -120,9 +125,7 @@ steer_status steer_vector_save(const steer_vector* v, const char* path, int32_t 
     return guard(err, [&] {
         const PinnedVector vector(v, "vector");
         const std::string to = read_text(path, "path");
-        if (check_enum(format, STEER_FORMAT_GGUF, "format") == STEER_FORMAT_GGUF)
-            not_built("format GGUF", "not built yet: NATIVE is there");
-        save_vector(*vector, to, format);
+        save_vector(*vector, to, check_enum(format, STEER_FORMAT_SVEC, "format"));
     });
 }
 
@@ -208,6 +211,13 @@ steer_status steer_vector_get_layer(const steer_vector* v, int32_t layer, int32_
                   steer_vector_layer{row == nullptr ? nullptr : row->values.data(), from.norm, from.residual_norm,
                                      from.explained_variance, from.auc, from.auc_content, from.neutral, from.persona,
                                      from.split_half_cosine});
+    });
+}
+
+steer_status steer_vector_get_metadata(const steer_vector* v, char* buf, size_t cap, size_t* size, steer_error* err) {
+    return guard(err, [&] {
+        const PinnedVector vector(v, "vector");
+        write_bytes(metadata_to_json(*vector), buf, cap, size);
     });
 }
 

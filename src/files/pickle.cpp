@@ -3,7 +3,7 @@
 
 #include "files/checked.h"
 #include "files/error.h"
-#include "files/file.h"
+#include "files/pickle_objects.h"
 #include "files/quote.h"
 
 #include <bit>
@@ -16,24 +16,8 @@ using Kind = PickleNode::Kind;
 
 // A vector of 64 layers takes about 1,000 nodes and 128 tensors. One byte can make a node of 80 bytes, three a tensor of 100,
 // so the limits are what keeps a small file small in memory.
-constexpr size_t kNodeMax = 65536, kReferenceMax = 1 << 20, kMarkMax = 4096, kTensorMax = 16384, kDimsMax = 8;
+constexpr size_t kNodeMax = 65536, kReferenceMax = 1 << 20, kMarkMax = 4096, kTensorMax = 16384;
 constexpr uint32_t kNoNode = 0xffffffff;
-
-enum Global : uint32_t { kRebuildTensor, kOrderedDict, kDouble, kFloat, kHalf, kBFloat16 };
-
-struct GlobalName {
-    std::string_view name;
-    Global global;
-};
-
-constexpr GlobalName kGlobals[] = {
-    {"torch._utils _rebuild_tensor_v2", kRebuildTensor},
-    {"collections OrderedDict", kOrderedDict},
-    {"torch DoubleStorage", kDouble},
-    {"torch FloatStorage", kFloat},
-    {"torch HalfStorage", kHalf},
-    {"torch BFloat16Storage", kBFloat16},
-};
 
 class Machine {
   public:
@@ -86,13 +70,17 @@ class Machine {
         case 'c': add_global(); return;
         case 'Q': make_storage(); return;
         case 'R': reduce(); return;
+        case 'b': build(); return;
         // clang-format on
-        default:
-            fail(STEER_ERR_UNSUPPORTED,
-                 "{}: pickle opcode 0x{:02x} at byte {} is not allowed: only plain dicts, lists "
-                 "and float tensors are read",
-                 file_, code, at_ - 1);
+        default: refuse_opcode(code);
         }
+    }
+
+    [[noreturn]] void refuse_opcode(unsigned code) const {
+        fail(STEER_ERR_UNSUPPORTED,
+             "{}: pickle opcode 0x{:02x} at byte {} is not allowed: only plain dicts, lists "
+             "and float tensors are read",
+             file_, code, at_ - 1);
     }
 
     // -- bytes
@@ -203,48 +191,14 @@ class Machine {
         push(memo_[index]);
     }
 
-    // -- tensors
+    // -- objects
 
     void add_global() {
         const std::string_view module = take_line(), name = take_line();
-        const std::string both = std::string(module) + " " + std::string(name);
-        for (const GlobalName& known : kGlobals)
-            if (both == known.name) return void(add(Kind::global).tensor = known.global);
-        fail(STEER_ERR_UNSUPPORTED, "{}: the pickle names {}, which is not on the list of what may be read", file_,
-             quote(std::string(module) + "." + std::string(name), 80));
+        add(Kind::global).tensor = find_global(module, name, file_);
     }
 
-    // ('storage', torch.HalfStorage, '0', 'cpu', 5120): the record's name and how many elements it has
-    void make_storage() {
-        const PickleNode& id = tree_.at(pop(1)[0]);
-        const auto is = [&](size_t i, Kind kind) { return tree_.at(id.items[i]).kind == kind; };
-        if (id.kind != Kind::tuple || id.items.size() != 5 || !is(0, Kind::text) || !is(1, Kind::global) ||
-            !is(2, Kind::text) || !is(3, Kind::text) || !is(4, Kind::integer) ||
-            tree_.at(id.items[0]).text != "storage")
-            refuse("has a reference that is not a tensor's storage");
-        PickleTensor tensor;
-        switch (tree_.at(id.items[1]).tensor) {
-        case kDouble:
-            tensor.dtype = Dtype::f64;
-            break;
-        case kFloat:
-            tensor.dtype = Dtype::f32;
-            break;
-        case kHalf:
-            tensor.dtype = Dtype::f16;
-            break;
-        case kBFloat16:
-            tensor.dtype = Dtype::bf16;
-            break;
-        default:
-            refuse("has a storage of something that is not a storage");
-        }
-        tensor.storage = tree_.at(id.items[2]).text;
-        const int64_t numel = tree_.at(id.items[4]).integer;
-        if (!is_bare_filename(tensor.storage) || numel < 0) refuse("has a storage with an odd name or size");
-        tensor.storage_numel = static_cast<uint64_t>(numel);
-        add_tensor(Kind::storage, std::move(tensor));
-    }
+    void make_storage() { add_tensor(Kind::storage, parts().storage(tree_.at(pop(1)[0]))); }
 
     void add_tensor(Kind kind, PickleTensor tensor) {
         if (tree_.tensors.size() == kTensorMax) refuse("has too many tensors");
@@ -257,36 +211,43 @@ class Machine {
         const PickleNode& callee = tree_.at(operands[0]);
         const PickleNode& arguments = tree_.at(operands[1]);
         if (callee.kind != Kind::global || arguments.kind != Kind::tuple) refuse("calls something that is no function");
-        if (callee.tensor == kRebuildTensor) return rebuild_tensor(arguments.items);
-        if (callee.tensor != kOrderedDict || !arguments.items.empty()) refuse("calls something that is no function");
-        add(Kind::dict);
-    }
-
-    // (storage, offset, shape, strides, requires_grad, hooks). A seventh item would be conjugate or negative bits.
-    void rebuild_tensor(const std::vector<uint32_t>& items) {
-        const auto is = [&](size_t i, Kind kind) { return tree_.at(items[i]).kind == kind; };
-        if (items.size() != 6 || !is(0, Kind::storage) || !is(1, Kind::integer) || !is(2, Kind::tuple) ||
-            !is(3, Kind::tuple) || !is(4, Kind::boolean) || !is(5, Kind::dict))
-            refuse("builds a tensor from unexpected parts");
-        PickleTensor tensor = tree_.tensors[tree_.at(items[0]).tensor];
-        const int64_t offset = tree_.at(items[1]).integer;
-        tensor.shape = sizes(tree_.at(items[2]));
-        tensor.strides = sizes(tree_.at(items[3]));
-        if (offset < 0 || tensor.shape.size() != tensor.strides.size()) refuse("has a tensor with an odd shape");
-        tensor.offset = static_cast<uint64_t>(offset);
-        add_tensor(Kind::tensor, std::move(tensor));
-    }
-
-    std::vector<int64_t> sizes(const PickleNode& tuple) const {
-        std::vector<int64_t> out;
-        if (tuple.items.size() > kDimsMax) refuse("has a tensor of too many dimensions");
-        for (const uint32_t item : tuple.items) {
-            const PickleNode& node = tree_.at(item);
-            if (node.kind != Kind::integer || node.integer < 0) refuse("has a tensor with an odd shape");
-            out.push_back(node.integer);
+        const std::vector<uint32_t>& items = arguments.items;
+        switch (callee.tensor) {
+        case kRebuildTensor: return add_tensor(Kind::tensor, parts().tensor(items));
+        case kNumpyReconstruct: return parts().check_empty_array(items), void(add(Kind::numpy_array));
+        case kEncode: return add_bytes(parts().bytes(items, bytes_.size() - decoded_));
+        case kNumpyDtype: {
+            std::string type = parts().dtype(items);
+            return void(add(Kind::numpy_dtype).text = std::move(type));
         }
-        return out;
+        case kOrderedDict:
+            if (items.empty()) return void(add(Kind::dict));
+        }
+        refuse("calls something that is no function");
     }
+
+    void add_bytes(std::string bytes) {
+        if (tree_.arrays.size() == kTensorMax) refuse("has too many numpy arrays");
+        decoded_ += bytes.size();
+        add(Kind::bytes).tensor = static_cast<uint32_t>(tree_.arrays.size());
+        tree_.arrays.push_back(std::move(bytes));
+    }
+
+    // numpy fills what it has made: a dtype with its byte order, an array with its numbers.
+    void build() {
+        const PickleNode& state = tree_.at(pop(1)[0]);
+        if (stack_.size() <= floor()) refuse("takes a value that is not there");
+        PickleNode& target = tree_.nodes[stack_.back()];
+        if (target.kind == Kind::numpy_dtype) return parts().check_byte_order(state);
+        if (target.kind != Kind::numpy_array) refuse_opcode('b');
+        if (tree_.tensors.size() == kTensorMax) refuse("has too many tensors");
+        PickleTensor array = parts().numpy_array(state);
+        target.kind = Kind::tensor;
+        target.tensor = static_cast<uint32_t>(tree_.tensors.size());
+        tree_.tensors.push_back(std::move(array));
+    }
+
+    PickleObjects parts() const { return {tree_, file_, at_}; }
 
     [[noreturn]] void refuse(const char* what) const {
         fail(STEER_ERR_FORMAT, "{}: data.pkl {} (near byte {})", file_, what, at_);
@@ -297,6 +258,7 @@ class Machine {
     size_t at_ = 0;
     bool stopped_ = false;
     size_t references_ = 0; // ever put on the stack
+    size_t decoded_ = 0;    // bytes of numpy arrays, which are at most as many as the pickle has
     PickleTree tree_;
     std::vector<uint32_t> stack_, memo_;
     std::vector<size_t> marks_; // heights of the stack
@@ -306,9 +268,19 @@ class Machine {
 
 PickleTree parse_pickle(std::string_view bytes, const std::string& name) { return Machine(bytes, name).run(); }
 
+const PickleNode* PickleTree::find(const PickleNode& dict, std::string_view key) const {
+    if (dict.kind != Kind::dict) return nullptr;
+    for (size_t i = dict.items.size(); i >= 2; i -= 2) {
+        const PickleNode& name = at(dict.items[i - 2]);
+        if (name.kind == Kind::text && name.text == key) return &at(dict.items[i - 1]);
+    }
+    return nullptr;
+}
+
 const char* pickle_kind_name(PickleNode::Kind kind) {
     static constexpr const char* kNames[] = {"None",    "a bool", "an int",   "a float",        "a string", "a list",
-                                             "a tuple", "a dict", "a tensor", "a bare storage", "a class"};
+                                             "a tuple", "a dict", "a tensor", "a bare storage", "a class",
+                                             "bytes",   "a numpy dtype", "an unfinished numpy array"};
     return kNames[static_cast<size_t>(kind)];
 }
 

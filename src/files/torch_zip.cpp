@@ -10,7 +10,8 @@
 namespace steer {
 namespace {
 
-constexpr uint64_t kPickleMax = 4u << 20;
+constexpr uint64_t kPickleMax = 16u << 20; // numpy arrays lie in the pickle itself
+constexpr uint64_t kPiece = 1 << 20;
 
 constexpr std::array<uint32_t, 256> make_crc_table() {
     std::array<uint32_t, 256> table{};
@@ -43,11 +44,15 @@ uint64_t check_view(const PickleTensor& tensor, const std::string& file) {
     return count;
 }
 
+[[noreturn]] void refuse_damaged(const ZipRecord& record, const std::string& file) {
+    fail(STEER_ERR_FORMAT, "{}: record {} is damaged: its CRC is wrong", file, quote(record.name));
+}
+
 } // namespace
 
-uint32_t crc32(const void* data, size_t size) {
+uint32_t crc32(const void* data, size_t size, uint32_t before) {
     const auto* bytes = static_cast<const uint8_t*>(data);
-    uint32_t crc = 0xffffffffu;
+    uint32_t crc = ~before;
     for (size_t i = 0; i < size; ++i) crc = crc >> 8 ^ kCrcTable[(crc ^ bytes[i]) & 0xff];
     return ~crc;
 }
@@ -76,13 +81,11 @@ const ZipRecord* TorchZip::find(std::string_view wanted) const {
 
 std::string TorchZip::read(const ZipRecord& record) const {
     std::string bytes = source_.read(record.begin, static_cast<size_t>(record.size));
-    if (crc32(bytes.data(), bytes.size()) != record.crc)
-        fail(STEER_ERR_FORMAT, "{}: record {} is damaged: its CRC is wrong", name(), quote(record.name));
+    if (crc32(bytes.data(), bytes.size()) != record.crc) refuse_damaged(record, name());
     return bytes;
 }
 
-const std::string& TorchZip::storage(const PickleTensor& tensor) {
-    const auto known = storages_.find(tensor.storage);
+const ZipRecord& TorchZip::record_of(const PickleTensor& tensor) const {
     const ZipRecord* record = find("data/" + tensor.storage);
     if (record == nullptr)
         fail(STEER_ERR_FORMAT, "{}: the record data/{} of a tensor is missing", name(), tensor.storage);
@@ -90,7 +93,41 @@ const std::string& TorchZip::storage(const PickleTensor& tensor) {
     if (!checked_mul(tensor.storage_numel, dtype_size(tensor.dtype), bytes) || bytes != record->size)
         fail(STEER_ERR_FORMAT, "{}: the record data/{} has {} bytes, {} elements of {} are declared", name(),
              tensor.storage, record->size, tensor.storage_numel, dtype_name(tensor.dtype));
-    return known != storages_.end() ? known->second : storages_.emplace(tensor.storage, read(*record)).first->second;
+    return *record;
+}
+
+const std::string& TorchZip::storage(const PickleTensor& tensor) {
+    if (tensor.storage.empty()) return tree_.arrays[tensor.array]; // of numpy
+    const ZipRecord& record = record_of(tensor);
+    const auto known = storages_.find(tensor.storage);
+    return known != storages_.end() ? known->second : storages_.emplace(tensor.storage, read(record)).first->second;
+}
+
+std::vector<float> TorchZip::read_elements(const PickleTensor& tensor, uint64_t first, uint64_t step, uint64_t count) const {
+    check_view(tensor, name());
+    uint64_t span = 0;
+    if (count == 0 || count > tensor.storage_numel || !checked_mul(step, count - 1, span) || !checked_add(first, span, span) ||
+        span >= tensor.storage_numel)
+        fail(STEER_ERR_FORMAT, "{}: {} elements, {} apart, are outside of a tensor's storage", name(), count, step);
+    const size_t size = dtype_size(tensor.dtype);
+    std::vector<float> values;
+    values.reserve(static_cast<size_t>(count));
+    // Elements of [begin, end) that are wanted.
+    const auto take = [&](const char* bytes, uint64_t begin, uint64_t end) {
+        for (uint64_t at; values.size() < count && (at = first + values.size() * step) < end;)
+            values.push_back(to_float32(bytes + (at - begin) * size, tensor.dtype));
+    };
+    if (tensor.storage.empty()) return take(tree_.arrays[tensor.array].data(), 0, tensor.storage_numel), values;
+    const ZipRecord& record = record_of(tensor);
+    std::string piece;
+    uint32_t crc = 0;
+    for (uint64_t at = 0; at < record.size; at += piece.size()) { // a piece is a whole number of elements
+        piece = source_.read(record.begin + at, static_cast<size_t>(std::min(kPiece, record.size - at)));
+        crc = crc32(piece.data(), piece.size(), crc);
+        take(piece.data(), at / size, (at + piece.size()) / size);
+    }
+    if (crc != record.crc) refuse_damaged(record, name());
+    return values;
 }
 
 std::vector<float> TorchZip::read_floats(const PickleTensor& tensor) {

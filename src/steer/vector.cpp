@@ -12,7 +12,6 @@
 namespace steer {
 namespace {
 
-constexpr int32_t kLayerMax = 4096, kHiddenMax = 1 << 20;
 constexpr size_t kNameMax = 256;
 
 // One set of rows of a draft, checked and completed. set: "write" or "read".

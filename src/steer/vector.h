@@ -62,8 +62,10 @@ VectorPtr finish_vector(Vector draft, const std::string& where, steer_status sta
 struct VectorOptions {
     int32_t layer_begin = 0; // create: of the first row; load: only for files that do not tell
     int32_t site_measured = STEER_SITE_FROM_FILE, site_applied = STEER_SITE_FROM_FILE;
-    std::string name;           // create: its name; load: the one wanted, or the name of one that has none in its file
+    // create: its name; load: the one wanted, or the name of one that has none in its file; feature:N: of an autoencoder
+    std::string name;
     Digest model_fingerprint{}; // create only; a load leaves the comparison to the caller
+    int32_t layer_count = 0, hidden_size = 0; // load: of the model it is wanted for, where files leave open; 0: unknown
 };
 
 VectorPtr create_vector(const float* rows, size_t row_count, size_t hidden_size, const VectorOptions& options);
@@ -72,8 +74,11 @@ VectorPtr create_vector(const float* rows, size_t row_count, size_t hidden_size,
 VectorPtr load_vector(const std::string& path, const VectorOptions& options);
 VectorPtr load_vector_bytes(std::string_view bytes, const std::string& name, const VectorOptions& options);
 
-void save_vector(const Vector& vector, const std::string& path, int32_t format); // STEER_FORMAT_NATIVE; atomic
-std::string vector_to_bytes(const Vector& vector);                               // native, what save_vector writes
+// STEER_FORMAT_*. What a format cannot hold is refused, or left out where vector_io.h says so.
+std::string vector_to_bytes(const Vector& vector, int32_t format = STEER_FORMAT_NATIVE);
+void save_vector(const Vector& vector, const std::string& path, int32_t format); // these bytes; atomic
+
+std::string metadata_to_json(const Vector& vector); // {"key": "text"}
 
 // Rows of each layer: the sum of weights[i] times rows of vectors[i], over the layers that any of them has; norm > 0
 // scales each to that length. Sites must agree; model fingerprints too, but untied vectors go with any.

@@ -8,6 +8,7 @@
 //   steer.calibration            JSON, see calibration_json.h; absent: not calibrated
 //   steer.stats                  JSON {"write": {"20": {"residual_norm": 31.5, "auc": 0.97, ...}}, "read": {...}}
 // and any others, which are kept as they are. A figure that is unknown is absent, never 0.
+// The other formats that this library writes carry the same metadata, and end in finish_native too.
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
@@ -21,8 +22,6 @@
 
 namespace steer {
 namespace {
-
-constexpr int32_t kLayerMax = 4096;
 
 struct StatField {
     const char* key;
@@ -48,7 +47,7 @@ bool parse_number(std::string_view text, T& out) {
 // Takes the metadata it knows out of a copy; what is left over is carried along.
 class MetadataReader {
   public:
-    MetadataReader(const TextMap& metadata, const std::string& file) : rest_(metadata), file_(file) {}
+    MetadataReader(TextMap metadata, const std::string& file) : rest_(std::move(metadata)), file_(file) {}
 
     std::optional<std::string> text(const char* key) {
         const auto at = rest_.find(key);
@@ -97,11 +96,6 @@ void check_schema(MetadataReader& metadata, const std::string& file) {
         fail(STEER_ERR_UNSUPPORTED, "{}: a safetensors file, but no vector of libsteer: steer.schema is missing", file);
     if (*schema != "1")
         fail(STEER_ERR_UNSUPPORTED, "{}: written in schema {}, this library reads 1: update it", file, quote(*schema));
-}
-
-bool parse_layer(std::string_view text, int32_t& layer) {
-    const bool zeros = text.size() > 1 && text[0] == '0';
-    return !zeros && parse_number(text, layer) && layer >= 0 && layer < kLayerMax;
 }
 
 struct RowName {
@@ -240,12 +234,25 @@ void add_tensors(const std::vector<VectorRow>& rows, const char* set, int32_t la
 
 } // namespace
 
+bool parse_layer(std::string_view text, int32_t& layer) {
+    const bool zeros = text.size() > 1 && text[0] == '0';
+    return !zeros && parse_number(text, layer) && layer >= 0 && layer < kLayerMax;
+}
+
+TextMap native_metadata(const Vector& v) { return metadata_of(v); }
+
 VectorPtr load_native_vector(const SafetensorsFile& file, const VectorOptions& options) {
-    const std::string& name = file.name();
-    MetadataReader metadata(file.metadata(), name);
-    check_schema(metadata, name);
+    if (file.metadata().count("steer.schema") == 0) refuse_known_tensors(file);
+    MetadataReader metadata(file.metadata(), file.name());
+    check_schema(metadata, file.name()); // before anything else is said of a file that is no vector
     Vector draft;
     read_rows(file, draft);
+    return finish_native(std::move(draft), file.metadata(), options, file.name());
+}
+
+VectorPtr finish_native(Vector draft, TextMap stored, const VectorOptions& options, const std::string& name) {
+    MetadataReader metadata(std::move(stored), name);
+    check_schema(metadata, name);
     check_repeated(metadata, draft, name);
     draft.name = metadata.text("steer.name").value_or(options.name.empty() ? name_from_path(name) : options.name);
     if (!options.name.empty() && draft.name != options.name)
@@ -267,18 +274,11 @@ VectorPtr load_native_vector(const SafetensorsFile& file, const VectorOptions& o
     return vector;
 }
 
-std::string vector_to_bytes(const Vector& vector) {
+std::string vector_to_native(const Vector& vector) {
     std::vector<TensorBytes> tensors;
     add_tensors(vector.write, "write", vector.layer_begin, tensors);
     add_tensors(vector.read, "read", vector.layer_begin, tensors);
     return write_safetensors(tensors, metadata_of(vector));
-}
-
-void save_vector(const Vector& vector, const std::string& path, int32_t format) {
-    if (format == STEER_FORMAT_GGUF)
-        fail(STEER_ERR_UNSUPPORTED, "{}: GGUF cannot be written yet, use STEER_FORMAT_NATIVE", path);
-    if (format != STEER_FORMAT_NATIVE) fail(STEER_ERR_ARG, "{}: {} is no format", path, format);
-    write_file_atomically(path, vector_to_bytes(vector));
 }
 
 } // namespace steer

@@ -77,6 +77,10 @@ std::vector<HandleFunction> vector_functions() {
             steer_vector_layer layer;
             return steer_vector_get_layer(v, 0, STEER_ROWS_WRITE, &layer, sizeof layer, error);
         }),
+        of_vector("get_metadata", [](Bench&, auto* v, auto* error) {
+            size_t size;
+            return steer_vector_get_metadata(v, nullptr, 0, &size, error);
+        }),
         of_vector("combine", [](Bench& bench, auto* v, auto* error) {
             const steer_vector* both[] = {bench.vector, v};
             const float weights[] = {1.0f, 1.0f};

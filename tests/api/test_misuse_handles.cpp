@@ -179,6 +179,12 @@ TEST_CASE("NULL where something must be") {
          [](Bench& b, auto* error) { return steer_vector_get_info(b.vector, nullptr, 8, error); }},
         {"vector_get_layer out", STEER_ERR_ARG, "out is NULL",
          [](Bench& b, auto* error) { return steer_vector_get_layer(b.vector, 0, 0, nullptr, 8, error); }},
+        {"vector_get_metadata size", STEER_ERR_ARG, "size is NULL",
+         [](Bench& b, auto* error) { return steer_vector_get_metadata(b.vector, nullptr, 0, nullptr, error); }},
+        {"vector_get_metadata buffer", STEER_ERR_ARG, "buffer is NULL", [](Bench& b, auto* error) {
+             size_t size;
+             return steer_vector_get_metadata(b.vector, nullptr, 5, &size, error);
+         }},
         {"session_create out", STEER_ERR_ARG, "out is NULL",
          [](Bench& b, auto* error) { return steer_session_create(b.model, nullptr, nullptr, error); }},
         {"session_fork out", STEER_ERR_ARG, "out is NULL",

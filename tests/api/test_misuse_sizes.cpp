@@ -194,6 +194,9 @@ TEST_CASE("a buffer that is too small is told what it needs and stays as it was"
     check("model_get_text", 1, [&](void* buf, size_t cap, size_t* size, steer_error* error) {
         return steer_model_get_text(b.model, STEER_MODEL_CONFIG, static_cast<char*>(buf), cap, size, error);
     });
+    check("vector_get_metadata", 1, [&](void* buf, size_t cap, size_t* size, steer_error* error) {
+        return steer_vector_get_metadata(b.vector, static_cast<char*>(buf), cap, size, error);
+    });
     check("text_encode", sizeof(int32_t), [&](void* buf, size_t cap, size_t* count, steer_error* error) {
         return steer_text_encode(b.model, "hello you", 9, 0, static_cast<int32_t*>(buf), cap, count, error);
     });

@@ -37,8 +37,6 @@ TEST_CASE("what is not built yet is refused by name") {
     refuse_load([](auto& o) { o.weights = STEER_WEIGHTS_INT8; }, "weights");
     refuse_load([](auto& o) { o.flags = STEER_MODEL_VERIFY; }, "steer_manifest.json");
     refuse_load([](auto& o) { o.flags = 1u << 30; }, "flags");
-    steer_vector* no_vector = nullptr;
-    FAILS(steer_vector_save(vector, "/nowhere/x", STEER_FORMAT_GGUF, &err), STEER_ERR_UNSUPPORTED, "GGUF");
     steer_adapter* adapter = nullptr;
     FAILS(steer_adapter_load(model, "x", &adapter, &err), STEER_ERR_UNSUPPORTED, "adapter");
 }

@@ -1,6 +1,7 @@
 // Vectors and chat through the C door: extraction against its definition, files, texts with marks.
 #include "host.h"
 
+#include <cmath>
 #include <cstring>
 
 using namespace host;
@@ -187,6 +188,50 @@ TEST_CASE("a vector file goes back in, and only into its own model") {
     steer_vector_layer row;
     OK(steer_vector_get_layer(sum, 0, STEER_ROWS_WRITE, &row, sizeof row, &err));
     CHECK(row.norm == Approx(2.0f));
+}
+
+TEST_CASE("a vector goes through every format, and not into a model of another width or fewer layers") {
+    Model model = load(STEER_RESIDENCY_NONE);
+    steer_vector_options of_model;
+    steer_vector_options_init(&of_model, sizeof of_model);
+    of_model.model = model;
+    steer_model_info info;
+    OK(steer_model_get_info(model, &info, sizeof info, &err));
+    const auto width = static_cast<size_t>(info.hidden_size), layers = static_cast<size_t>(info.layer_count);
+    const auto load_again = [&](size_t row_count, size_t row_width, int32_t format, steer_vector** out) {
+        const std::vector<float> rows(row_count * row_width, 0.5f);
+        Vector vector;
+        OK(steer_vector_create(rows.data(), row_count, row_width, nullptr, vector.out(), &err));
+        const std::string path = folder().path() + "/vector." + std::to_string(format);
+        OK(steer_vector_save(vector, path.c_str(), format, &err));
+        return steer_vector_load(path.c_str(), &of_model, out, &err);
+    };
+    for (const int32_t format : {STEER_FORMAT_NATIVE, STEER_FORMAT_GGUF, STEER_FORMAT_TORCH, STEER_FORMAT_SVEC}) {
+        CAPTURE(format);
+        Vector again;
+        OK(load_again(layers - 1, width, format, again.out()));
+        steer_vector_layer row;
+        OK(steer_vector_get_layer(again, 1, STEER_ROWS_WRITE, &row, sizeof row, &err));
+        CHECK(row.norm == Approx(0.5f * std::sqrt(static_cast<float>(width))));
+        steer_vector* none = nullptr;
+        FAILS(load_again(layers - 1, width + 1, format, &none), STEER_ERR_MISMATCH, "wide");
+        FAILS(load_again(layers + 1, width, format, &none), STEER_ERR_MISMATCH, "made for another model");
+    }
+    FAILS(steer_vector_save(axis_vector(model, 3), "/nowhere/x", STEER_FORMAT_SVEC + 1, &err), STEER_ERR_ARG, "format");
+}
+
+TEST_CASE("what a file says beside its rows is told as JSON") {
+    const std::string json = R"({"model_type":"qwen2","directions":{"1":[1,2]}})";
+    steer_vector_options options;
+    steer_vector_options_init(&options, sizeof options);
+    options.data = json.data();
+    options.data_size = json.size();
+    Vector vector;
+    OK(steer_vector_load("x.svec", &options, vector.out(), &err));
+    char text[64];
+    size_t size = 0;
+    OK(steer_vector_get_metadata(vector, text, sizeof text, &size, &err));
+    CHECK(std::string(text, size) == R"({"model_type":"qwen2"})");
 }
 
 TEST_CASE("a sampled reply keeps its tokens in the next prompt") {

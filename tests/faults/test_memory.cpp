@@ -72,6 +72,14 @@ void Life::live(const std::string& scratch) {
     const std::string path = scratch + "/vector.safetensors";
     MUST(steer_vector_save(vector, path.c_str(), STEER_FORMAT_NATIVE, err));
     MUST(steer_vector_load(path.c_str(), &made, loaded.out(), err));
+    for (const int32_t format : {STEER_FORMAT_GGUF, STEER_FORMAT_TORCH, STEER_FORMAT_SVEC}) {
+        Vector again;
+        const std::string other = path + std::to_string(format);
+        MUST(steer_vector_save(vector, other.c_str(), format, err));
+        MUST(steer_vector_load(other.c_str(), nullptr, again.out(), err));
+        size_t size = 0;
+        MUST(steer_vector_get_metadata(again, nullptr, 0, &size, err));
+    }
     const steer_vector* const pair[] = {vector, loaded};
     const float weights[] = {0.5f, 0.25f};
     MUST(steer_vector_combine(pair, weights, 2, 0.0f, both.out(), err));

@@ -112,6 +112,17 @@ inline std::string tensor(const std::string& stored, int64_t offset, const std::
            tuple(strides) + "\x89" + global("collections", "OrderedDict") + ")RtR";
 }
 
+// As numpy pickles one with protocol 2: f2, its bytes as a text of characters below 256, here all below 128 or as given in UTF-8.
+inline std::string numpy_array(const std::vector<int64_t>& shape, const std::string& utf8, const std::string& type = "f2",
+                               const std::string& order = "<") {
+    const std::string encode = global("_codecs", "encode");
+    const auto bytes = [&](const std::string& words) { return join({encode, text(words), text("latin1"), "\x86R"}); };
+    const std::string dtype = join({global("numpy", "dtype"), text(type), "\x89\x88\x87R(", integer(3), text(order), "NNN", integer(-1),
+                                    integer(-1), integer(0), "tb"});
+    return join({global("numpy._core.multiarray", "_reconstruct"), global("numpy", "ndarray"), tuple({0}), bytes("b"), "\x87R(",
+                 integer(1), tuple(shape), dtype, "\x89", bytes(utf8), "tb"});
+}
+
 inline std::string pickle(const std::string& body) { return "\x80\x02" + body + "."; }
 
 inline Zip torch_file(const std::string& body, const std::vector<ZipEntry>& storages) {

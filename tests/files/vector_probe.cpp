@@ -1,8 +1,9 @@
 // The readers of tensors and vectors for tests/python:
 //   sha FILE                         hex digest of a file
 //   floats FILE TENSOR OUT           a safetensors tensor as raw float32
-//   vector FILE                      a persona vector as JSON, rows included
-//   resave FILE OUT                  load any, save native
+//   vector FILE [OPTION=VALUE...]    a persona vector as JSON, rows included
+//   resave FILE OUT [FORMAT]         load any, save native or as STEER_FORMAT_* says
+// Options of a load: name, layer_begin, measured, applied, layer_count, hidden_size.
 //   combine OUT NORM FILE WEIGHT...  native
 //   extract FILE HOLDOUT SEED METHOD safetensors with positive, negative [pairs, layers, hidden] and groups I64: JSON; with
 //                                    content_positive and content_negative of the same shape if there are shared tokens
@@ -112,6 +113,21 @@ double area(const char* path) {
                             std::vector<double>(negative.begin(), negative.end()));
 }
 
+VectorOptions read_options(int count, char** words) {
+    VectorOptions options;
+    for (int i = 0; i < count; ++i) {
+        const std::string word = words[i], key = word.substr(0, word.find('=')), value = word.substr(key.size() + 1);
+        if (key == "name") options.name = value;
+        else if (key == "layer_begin") options.layer_begin = std::stoi(value);
+        else if (key == "measured") options.site_measured = std::stoi(value);
+        else if (key == "applied") options.site_applied = std::stoi(value);
+        else if (key == "layer_count") options.layer_count = std::stoi(value);
+        else if (key == "hidden_size") options.hidden_size = std::stoi(value);
+        else fail(STEER_ERR_ARG, "no option {}", key);
+    }
+    return options;
+}
+
 int run(int argc, char** argv) {
     const std::string what = argc > 1 ? argv[1] : "";
     if (what == "sha" && argc == 3) {
@@ -121,10 +137,10 @@ int run(int argc, char** argv) {
         const SafetensorsFile file = SafetensorsFile::open(argv[2]);
         const std::vector<float> values = file.read_floats(need(file, argv[3]));
         write_file_atomically(argv[4], {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-    } else if (what == "vector" && argc == 3) {
-        std::puts(to_json(*load_vector(argv[2], {})).dump().c_str());
-    } else if (what == "resave" && argc == 4) {
-        save_vector(*load_vector(argv[2], {}), argv[3], STEER_FORMAT_NATIVE);
+    } else if (what == "vector" && argc >= 3) {
+        std::puts(to_json(*load_vector(argv[2], read_options(argc - 3, argv + 3))).dump().c_str());
+    } else if (what == "resave" && (argc == 4 || argc == 5)) {
+        save_vector(*load_vector(argv[2], {}), argv[3], argc == 5 ? std::atoi(argv[4]) : STEER_FORMAT_NATIVE);
     } else if (what == "combine" && argc >= 6 && argc % 2 == 0) {
         std::vector<VectorPtr> vectors;
         std::vector<float> weights;

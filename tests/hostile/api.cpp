@@ -287,6 +287,9 @@ class Script {
         if (!ASK(steer_vector_get_info(known, &info, sizeof info, &err))) return;
         promise(info.layer_begin < info.layer_end && info.hidden_size > 0 && info.name != nullptr, "an odd vector");
         ASK(steer_vector_get_layer(known, choose_.number(), choose_.number(), &layer, sizeof layer, &err));
+        char text[64];
+        size_t size;
+        ASK(steer_vector_get_metadata(known, text, choose_.below(64), &size, &err));
     }
 
     void inject() {

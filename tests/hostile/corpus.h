@@ -79,6 +79,10 @@ Reader tokenizer_config_reader();
 Reader manifest_reader();
 Reader native_vector_reader();
 Reader torch_vector_reader();
+Reader gguf_vector_reader();
+Reader numpy_vector_reader();
+Reader json_vector_reader();
+Reader feature_reader();  // a row of a sparse autoencoder
 Reader saved_state_reader();
 Reader template_reader();
 Reader chat_reader();

@@ -26,6 +26,7 @@ void check(std::string_view bytes) {
     }
     for (const PickleTensor& tensor : tree.tensors) {
         promise(tensor.shape.size() == tensor.strides.size() && tensor.shape.size() <= 8, "an odd shape");
+        promise(!tensor.storage.empty() || tensor.array < tree.arrays.size(), "numbers that are nowhere");
         for (const int64_t extent : tensor.shape) promise(extent >= 0, "a negative dimension");
         for (const int64_t stride : tensor.strides) promise(stride >= 0, "a negative stride");
     }
@@ -53,7 +54,25 @@ std::vector<Bad> bad_programs() {
         {"runs code: os.system", pickle(global("os", "system") + "(" + text("true") + "tR"), kUnsupported, "os.system"},
         {"builtins.eval", pickle(global("builtins", "eval")), kUnsupported, "builtins.eval"},
         {"torch.load inside", pickle(global("torch", "load")), kUnsupported, "torch.load"},
-        {"numpy array", pickle(global("numpy._core.multiarray", "_reconstruct")), kUnsupported, "_reconstruct"},
+        {"numpy scalar", pickle(global("numpy._core.multiarray", "scalar")), kUnsupported, "multiarray.scalar"},
+        {"numpy array of objects", pickle(numpy_array({1}, "abcd", "O8")), kUnsupported, "type 'O8'"},
+        {"numpy array of whole numbers", pickle(numpy_array({1}, "abcd", "i4")), kUnsupported, "type 'i4'"},
+        {"numpy array in big-endian order", pickle(numpy_array({1}, "ab", "f2", ">")), kUnsupported, "big-endian"},
+        {"numpy array of an odd order", pickle(numpy_array({1}, "ab", "f2", "?")), kFormat, "unexpected parts"},
+        {"numpy array that its bytes do not fill", pickle(numpy_array({2}, "ab")), kFormat, "do not fill"},
+        {"numpy array of 2^62 numbers", pickle(numpy_array({INT32_MAX, INT32_MAX, 4}, "ab")), kFormat, "numpy array"},
+        {"numpy array of a negative size", pickle(numpy_array({-1}, "ab")), kFormat, "odd shape"},
+        {"numpy array of nine dimensions", pickle(numpy_array(std::vector<int64_t>(9, 1), "ab")), kFormat, "too many dimensions"},
+        {"numpy array of characters beyond a byte", pickle(numpy_array({1}, "\xc4\x80")), kFormat, "bytes that are none"},
+        {"numpy array of no characters", pickle(numpy_array({1}, "\xff\xff")), kFormat, "bytes that are no text"},
+        {"numpy array filled twice",
+         pickle(numpy_array({1}, "ab") + tuple({1}) + "b"), kUnsupported, "opcode 0x62"},
+        {"bytes in another code", pickle(global("_codecs", "encode") + text("a") + text("rot13") + "\x86R"), kFormat, "makes bytes"},
+        {"the same bytes a thousand times", [] {
+             std::string body = "(" + text(std::string(4096, 'a')) + "q" + std::string(1, '\0');
+             for (int i = 0; i < 1000; ++i) body += global("_codecs", "encode") + std::string("h\0", 2) + text("latin1") + "\x86R";
+             return pickle(body + "t");
+         }(), kFormat, "too often"},
         {"integer storage", pickle(storage("0", "LongStorage", 1)), kUnsupported, "torch.LongStorage"},
         {"name split in another way", pickle(global("torch HalfStorage", "") + "0"), kUnsupported, "not on the list"},
         {"name with a carriage return", pickle(global("torch", "HalfStorage\r")), kUnsupported, "\\x0d"},
@@ -165,7 +184,7 @@ std::vector<Seed> seeds() {
     const std::string values = join({"(N\x88\x89", integer(-5), "K\xff", "M\x34\x12", long_integer("\xff\xff"),
                                      "G", std::string("\x3f\xf8\0\0\0\0\0\0", 8), text("ギャル"), "](K\x01K\x02" "e",
                                      ")\x85t"});
-    return {{"rows", pickle(rows), {}}, {"values", pickle(values), {}}, {"a list in itself",
+    return {{"numpy", pickle(numpy_array({2, 1}, "ab\xc2\x80" "c")), {}}, {"rows", pickle(rows), {}}, {"values", pickle(values), {}}, {"a list in itself",
              pickle(join({"]q", zero, "h", zero, "a"})), {}}};
 }
 

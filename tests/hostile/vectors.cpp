@@ -1,8 +1,9 @@
-// Persona vectors: the native safetensors layout and older files of torch.save.
+// Persona vectors: the native safetensors layout and files of torch.save. GGUF, numpy and JSON are in vector_formats.cpp.
 #include "build_files.h"
 #include "corpus.h"
 #include "files/safetensors.h"
 #include "steer/vector.h"
+#include "vector_checks.h"
 
 #include <cmath>
 
@@ -14,8 +15,6 @@ namespace {
 
 constexpr steer_status kFormat = STEER_ERR_FORMAT, kUnsupported = STEER_ERR_UNSUPPORTED;
 
-void read(std::string_view bytes) { (void)load_vector_bytes(bytes, kName, {}); }
-
 void check_row(const VectorRow& row, int32_t hidden_size) {
     promise(row.values.size() == static_cast<size_t>(hidden_size), "a row of another width");
     for (const float value : row.values) promise(std::isfinite(value), "a number that is not finite");
@@ -25,8 +24,24 @@ void check_row(const VectorRow& row, int32_t hidden_size) {
         promise(!std::isinf(figure), "an infinite figure");
 }
 
+// In a format that holds all: nothing is lost. Some vectors do not fit into it.
+void check_other_format(const Vector& v, const std::string& native, int32_t format) {
+    std::string saved;
+    try {
+        saved = vector_to_bytes(v, format);
+    } catch (const Error& error) {
+        promise(error.status() == STEER_ERR_UNSUPPORTED, error.what());
+        return;
+    }
+    promise(vector_to_bytes(*load_vector_bytes(saved, kName, {})) == native, "a vector changed by another format");
+}
+
+} // namespace
+
+void read_vector(std::string_view bytes) { (void)load_vector_bytes(bytes, kName, {}); }
+
 // What was read, saved and read again, is the same, and its bytes too.
-void check(std::string_view bytes) {
+void check_vector(std::string_view bytes) {
     const VectorPtr v = load_vector_bytes(bytes, kName, {});
     promise(v->layer_begin >= 0 && v->layer_begin < v->layer_end && v->layer_end <= 4096, "layers outside");
     const auto layers = static_cast<size_t>(v->layer_end - v->layer_begin);
@@ -43,7 +58,10 @@ void check(std::string_view bytes) {
                 w->metadata == v->metadata && w->site_measured == v->site_measured && w->site_applied == v->site_applied &&
                 w->gauge_layer == v->gauge_layer && w->best_begin == v->best_begin && w->best_end == v->best_end,
             "a vector changed by saving it");
+    for (const int32_t format : {STEER_FORMAT_GGUF, STEER_FORMAT_SVEC}) check_other_format(*v, saved, format);
 }
+
+namespace {
 
 // -- native
 
@@ -63,9 +81,10 @@ std::vector<Bad> bad_formats() {
         {"an HTML page", "<!DOCTYPE html><html>404</html>", kFormat, "neither"},
         {"a pointer of a large-file store", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", kFormat,
          "neither"},
-        {"GGUF", "GGUF\x03\0\0\0", kUnsupported, "GGUF"},
-        {"GGUF with a brace at byte 8", std::string("GGUF\x03\0\0\0{", 9), kUnsupported, "GGUF"},
-        {"numpy", "\x93NUMPY\x01", kUnsupported, "numpy"},
+        {"GGUF with a brace at byte 8", std::string("GGUF\x03\0\0\0{", 9), kFormat, "GGUF header is cut short"},
+        {"hidden states", write_safetensors({{"hidden_states", Dtype::f32, {1}, kOne}}, {}), kUnsupported, "hidden states of a run"},
+        {"an autoencoder", write_safetensors({{"W_dec", Dtype::f32, {1}, kOne}}, {}), kUnsupported, "feature:NUMBER"},
+        {"a LoRA", write_safetensors({{"model.layers.0.q_proj.lora_A.weight", Dtype::f32, {1}, kOne}}, {}), kUnsupported, "LoRA"},
         {"bare pickle", "\x80\x02}.", kUnsupported, "bare pickle"},
         {"JSON", "{\"model_type\": 1}", kUnsupported, "JSON"},
         {"zip cut short", "PK\x03\x04", kFormat, "too short"},
@@ -206,14 +225,37 @@ std::vector<Bad> bad_torch() {
     return {
         {"None", file("N"), kUnsupported, "holds None"},
         {"a number", file(integer(7)), kUnsupported, "holds an int"},
-        {"a tensor", file(row(0, 4)), kUnsupported, "holds a tensor"},
+        {"a tensor of three dimensions", file(tensor(kHalf, 0, {2, 2, 1}, {2, 1, 1})), kUnsupported, "shape [2, 2, 1]"},
+        {"a tensor without dimensions", file(tensor(kHalf, 0, {}, {})), kUnsupported, "shape []"},
+        {"an empty tensor", file(tensor(kHalf, 0, {0, 4}, {4, 1})), kFormat, "shape [0, 4]"},
+        {"a tensor of 2^40 rows of nothing new", file(tensor(kHalf, 0, {INT32_MAX, 512}, {0, 0})), kFormat, "shape [2147483647, 512]"},
         {"a list of tensors", file("]" + row(0, 4) + "a"), kUnsupported, "holds a list"},
         {"a list in itself", file("]q" + std::string(1, '\0') + "h" + std::string(1, '\0') + "a"), kUnsupported,
          "holds a list"},
         {"a bare storage", file(kHalf), kUnsupported, "a bare storage"},
         {"a class", file(global("torch", "HalfStorage")), kUnsupported, "a class"},
         {"an empty dict", file("}"), kFormat, "dict is empty"},
-        {"a dict by names", file(rows({{text("axis"), row(0, 4)}})), kUnsupported, "key 'axis'"},
+        {"a dict by names", file(rows({{text("axes"), row(0, 4)}})), kUnsupported, "key 'axes'"},
+        {"an axis that is a number", file(rows({{text("axis"), integer(1)}})), kUnsupported, "an int where a tensor"},
+        {"an axis in itself", file("}q" + std::string(1, '\0') + text("axis") + "h" + std::string(1, '\0') + "s"), kUnsupported,
+         "a dict where a tensor"},
+        {"LoReFT", file(rows({{text("rotate_layer"), row(0, 4)}})), kUnsupported, "LoReFT"},
+        {"LM-Steer", file("]" + rows({{text("projector1"), row(0, 4)}}) + "a"), kUnsupported, "LM-Steer"},
+        {"a linear transport", file(rows({{text("A_"), row(0, 4)}})), kUnsupported, "LinearTransport"},
+        {"an autoencoder", file(rows({{text("W_dec"), row(0, 4)}})), kUnsupported, "feature:NUMBER"},
+        {"capping without a vector", file(rows({{text("vectors"), "}"}})), kFormat, "is empty"},
+        {"capping by numbers", file(rows({{text("vectors"), rows({{integer(1), "}"}})}})), STEER_ERR_ARG, "holds no vector '1'"},
+        {"capping at no layer", file(rows({{text("vectors"), rows({{text("a"), rows({{text("vector"), row(0, 4)}})}})}})), kFormat,
+         "\"layer\""},
+        {"capping at layer -1",
+         file(rows({{text("vectors"), rows({{text("a"), rows({{text("vector"), row(0, 4)}, {text("layer"), integer(-1)}})}})}})),
+         kFormat, "\"layer\""},
+        {"capping with a matrix",
+         file(rows({{text("vectors"), rows({{text("a"), rows({{text("vector"), tensor(kHalf, 0, {2, 2}, {2, 1})},
+                                                            {text("layer"), integer(1)}})}})}})),
+         kFormat, "one dimension"},
+        {"numpy bytes that are none", file(global("_codecs", "encode") + text("\xc4\x80") + text("latin1") + "\x86R"), kFormat,
+         "bytes that are none"},
         {"a key with a terminal's escape", file(rows({{text("\x1b[31m"), row(0, 4)}})), kUnsupported, "\\x1b[31m"},
         {"a key of broken UTF-8", file(rows({{text("\xff\xfe"), row(0, 4)}})), kUnsupported, "\\xff\\xfe"},
         {"a dict by floats", file(rows({{"G" + std::string(8, '\0'), row(0, 4)}})), kUnsupported, "not layer numbers"},
@@ -253,19 +295,27 @@ std::vector<Bad> bad_torch() {
 
 std::vector<Seed> torch_seeds() {
     const std::string body = rows({{integer(1), row(0, 2)}, {integer(2), row(0, 2, 2)}});
-    return {{"two rows", file(body), {}}};
+    const std::string axis = rows({{text("axis"), tensor(kHalf, 0, {2, 2}, {2, 1})}, {text("metadata"),
+                                                  rows({{text("n"), integer(7)}})}});
+    const std::string cap = rows({{text("vector"), text("a")}, {text("cap"), integer(-3)}});
+    const std::string capping =
+        rows({{text("vectors"), rows({{text("a"), rows({{text("vector"), row(0, 2)}, {text("layer"), integer(3)}})}})},
+              {text("experiments"), "](" + rows({{text("id"), text("x")}, {text("interventions"), "](" + cap + "e"}}) + "e"}});
+    return {{"two rows", file(body), {}}, {"a tensor", file(tensor(kHalf, 0, {2, 2}, {2, 1})), {}}, {"an axis", file(axis), {}},
+            {"capping", file(capping), {}}, {"numpy", file(numpy_array({2}, "\x01<\x02<")), {}}};
 }
 
 } // namespace
 
 Reader native_vector_reader() {
-    Reader reader{"vector_native", read, check, bad_native, 60, native_seeds, {kFormat, kUnsupported}, kName + ": "};
+    Reader reader{"vector_native", read_vector, check_vector, bad_native, 60, native_seeds, {kFormat, kUnsupported}, kName + ": "};
     reader.repair = safetensors_reader().repair;
     reader.json = true;
     return reader;
 }
 Reader torch_vector_reader() {
-    Reader reader{"vector_torch", read, check, bad_torch, 30, torch_seeds, {kFormat, kUnsupported}, kName + ": "};
+    Reader reader{"vector_torch", read_vector, check_vector, bad_torch, 45, torch_seeds, {kFormat, kUnsupported, STEER_ERR_ARG},
+                  kName + ": "};
     reader.repair = torch_zip_reader().repair;
     return reader;
 }

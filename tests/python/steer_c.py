@@ -12,6 +12,7 @@ STEER_LIBRARY names, else the newest build/*/lib/libsteer.so, with libsteer_torc
 
 import ctypes as c
 import glob
+import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ MODEL_ARCHITECTURE, MODEL_CHAT_TEMPLATE, MODEL_CONFIG, MODEL_GENERATION_CONFIG =
 TEXT_SPECIAL = 1
 CHAT_OPEN_REPLY, CHAT_CONTINUE = 1, 2
 SITE_FROM_FILE, SITE_OUTPUT, SITE_INPUT = range(3)
-FORMAT_NATIVE, FORMAT_GGUF = range(2)
+FORMAT_NATIVE, FORMAT_GGUF, FORMAT_TORCH, FORMAT_SVEC = range(4)
 ROWS_WRITE, ROWS_READ = range(2)
 METHOD_MEAN_DIFFERENCE, METHOD_PCA_CENTRED, METHOD_PCA_UNCENTRED, METHOD_PCA_PAIRS, METHOD_PROBE = range(5)
 POOL_REPLY_MEAN, POOL_USER_MEAN, POOL_PROMPT_LAST, POOL_REPLY_LAST, POOL_LAST, POOL_SHARED_TOKENS = range(6)
@@ -149,6 +150,7 @@ FUNCTIONS = {  # name: (result, arguments); the unstable section only where the 
     "steer_vector_calibrate": (i32, [ptr, ptr, P(ContrastPair), size_t, P(ExtractOptions), out, err]),
     "steer_vector_get_info": (i32, [ptr, P(VectorInfo), size_t, err]),
     "steer_vector_get_layer": (i32, [ptr, i32, i32, P(VectorLayer), size_t, err]),
+    "steer_vector_get_metadata": (i32, [ptr, ptr, size_t, P(size_t), err]),
     "steer_vector_free": (None, [ptr]),
     "steer_session_options_init": (None, [P(SessionOptions), size_t]),
     "steer_session_create": (i32, [ptr, P(SessionOptions), out, err]),
@@ -444,6 +446,10 @@ class Vector(Handle):
 
     def layer(self, layer, rows=ROWS_WRITE):
         return get_struct("steer_vector_get_layer", VectorLayer, self.handle, layer, rows)
+
+    @property
+    def metadata(self):
+        return json.loads(bytes(fetch("steer_vector_get_metadata", c.c_uint8, self.handle)).decode())
 
     def row(self, layer, rows=ROWS_WRITE):
         """The row as a list of floats, None where there is none."""

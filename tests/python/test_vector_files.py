@@ -137,13 +137,12 @@ class Opaque:
 
 
 @pytest.mark.parametrize("payload, words", [
-    (torch.ones(4), "holds a tensor"),
     ([torch.ones(4)], "holds a list"),
-    ({"axis": torch.ones(4)}, "key 'axis'"),
+    ({"axes": torch.ones(4)}, "key 'axes'"),
     ({0: [1.0, 2.0]}, "a list for layer 0"),
     ({0: torch.ones(1, 4)}, r"shape \[1, 4\] for layer 0"),
     ({0: torch.ones(4, dtype=torch.int64)}, "torch.LongStorage"),
-    ({0: np.ones(4)}, "numpy"),
+    ({0: np.float64(1)}, "numpy"),
     ({0: Opaque()}, "Opaque"),
     ({0: torch.nn.Parameter(torch.ones(4))}, "_rebuild_parameter"),
     ({1.5: torch.ones(4)}, "not layer numbers"),

@@ -21,7 +21,9 @@ enum class ModelText : int32_t {
 
 // Vectors.
 enum class Site : int32_t { from_file = STEER_SITE_FROM_FILE, output = STEER_SITE_OUTPUT, input = STEER_SITE_INPUT };
-enum class VectorFormat : int32_t { native = STEER_FORMAT_NATIVE, gguf = STEER_FORMAT_GGUF };
+enum class VectorFormat : int32_t {
+    native = STEER_FORMAT_NATIVE, gguf = STEER_FORMAT_GGUF, torch = STEER_FORMAT_TORCH, svec = STEER_FORMAT_SVEC
+};
 enum class Rows : int32_t { write = STEER_ROWS_WRITE, read = STEER_ROWS_READ };
 enum class Method : int32_t {
     mean_difference = STEER_METHOD_MEAN_DIFFERENCE, pca_centred = STEER_METHOD_PCA_CENTRED,

@@ -126,6 +126,13 @@ class Vector : public detail::Owner<steer_vector, steer_vector_free> {
         return detail::give(err, out);
     }
 
+    // As JSON: {"key": "text"}.
+    Returned<std::string> metadata() const {
+        return detail::fetch<std::string>([&](char* buf, size_t cap, size_t* size, steer_error* err) {
+            return steer_vector_get_metadata(get(), buf, cap, size, err);
+        });
+    }
+
   private:
     static steer_vector_options to_c(const VectorOptions& options) {
         steer_vector_options c;
