@@ -198,9 +198,9 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
     std::vector<Prompt> prompts;
     std::vector<float> reference;
     for (const ContrastPair* pair : chosen) {
-        PooledPassage asked = encode_passage(*model, without_reply(pair->negative), STEER_POOL_LAST);
+        EncodedPassage asked = encode_passage(*model, without_reply(pair->negative));
         prompts.push_back({std::move(asked.ids), std::move(asked.marks)});
-        const PooledPassage answered = encode_passage(*model, {pair->negative.system, pair->negative.prompt, pair->positive.reply}, STEER_POOL_LAST);
+        const EncodedPassage answered = encode_passage(*model, {pair->negative.system, pair->negative.prompt, pair->positive.reply});
         reference.push_back(maker.surprise_of({answered.ids, answered.marks, {}}));
         for (const Passage* side : {&pair->negative, &pair->positive}) count_scripts(*side->reply, known);
     }

@@ -144,7 +144,7 @@ float mean_along(const std::vector<TextReadings>& texts, size_t layer) {
     return static_cast<float>(sum / count);
 }
 
-ForcedText to_forced(PooledPassage passage) {
+ForcedText to_forced(EncodedPassage passage) {
     ForcedText text{std::move(passage.ids), std::move(passage.marks), {}};
     for (size_t i = 1; i < text.marks.size(); i++)
         if (text.marks[i] != 0) text.choosing.push_back(static_cast<int32_t>(i) - 1);
@@ -159,8 +159,8 @@ CalibrationTexts encode_texts(const Model& model, const std::vector<ContrastPair
     for (const ContrastPair& pair : pairs) {
         for (const Passage* side : {&pair.negative, &pair.positive})
             if (!side->reply) fail(STEER_ERR_ARG, "a passage has no reply: calibration reads replies");
-        texts.neutral.push_back(to_forced(encode_passage(model, pair.negative, STEER_POOL_REPLY_MEAN)));
-        texts.persona.push_back(to_forced(encode_passage(model, pair.positive, STEER_POOL_REPLY_MEAN)));
+        texts.neutral.push_back(to_forced(encode_passage(model, pair.negative)));
+        texts.persona.push_back(to_forced(encode_passage(model, pair.positive)));
     }
     return texts;
 }

@@ -54,7 +54,7 @@ Tree to_json(const Vector& v) {
     out["site_measured"] = v.site_measured, out["site_applied"] = v.site_applied;
     out["best"] = {v.best_begin, v.best_end}, out["gauge_layer"] = v.gauge_layer;
     out["strength_safe"] = figure(v.strength_safe);
-    out["calibrated"] = v.calibrated;
+    out["calibrated"] = (v.calibration != nullptr);
     out["fingerprint"] = to_hex(v.fingerprint), out["model_fingerprint"] = to_hex(v.model_fingerprint);
     out["metadata"] = v.metadata;
     out["write"] = rows_to_json(v.write), out["read"] = rows_to_json(v.read);
