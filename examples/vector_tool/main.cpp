@@ -1,7 +1,9 @@
 // steer_vector: makes persona vectors (extract), changes their format (convert), and shows them (inspect).
+#include "calibrate.h"
 #include "convert.h"
 #include "extract.h"
 #include "inspect.h"
+#include "sweep.h"
 
 #include "steer/steer.h"
 
@@ -15,10 +17,12 @@
 
 namespace {
 
+using vector_tool::CalibrateSettings;
 using vector_tool::ConvertSettings;
 using vector_tool::ExtractSettings;
 using vector_tool::InspectSettings;
 using vector_tool::LoadSettings;
+using vector_tool::SweepSettings;
 
 void add_load_options(CLI::App& command, LoadSettings& settings) {
     const std::map<std::string, int32_t> sites{{"output", STEER_SITE_OUTPUT}, {"input", STEER_SITE_INPUT}};
@@ -100,7 +104,40 @@ CLI::App* add_extract(CLI::App& app, ExtractSettings& settings, std::string& lay
     return command;
 }
 
-void read_layers(const std::string& layers, ExtractSettings& settings) {
+CLI::App* add_calibrate(CLI::App& app, CalibrateSettings& settings, std::string& layers) {
+    CLI::App* command = app.add_subcommand("calibrate", "find how strong is safe, and what 0 and 1 of the gauge are: calibrate IN OUT");
+    command->add_option("in", settings.in, "a vector")->required();
+    command->add_option("out", settings.out, "the same, calibrated")->required();
+    command->add_option("--model", settings.model, "model folder")->required();
+    command->add_option("--pairs", settings.pairs, "as for extract; not those that the vector was made of, if you have others")->required();
+    command->add_flag("--by-system", settings.by_system, "the pairs' two system prompts make the difference");
+    command->add_option("--layers", layers, "layers A-B to push at; default: those that the vector recommends");
+    command->add_option("--split", settings.split, "only lines whose \"split\" says this");
+    command->add_option("--seed", settings.seed, "of the replies")->capture_default_str();
+    command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    return command;
+}
+
+CLI::App* add_sweep(CLI::App& app, SweepSettings& settings) {
+    CLI::App* command = app.add_subcommand("sweep", "replies over a range of strengths, measured");
+    command->add_option("vector", settings.vector, "a calibrated vector")->required();
+    command->add_option("--model", settings.model, "model folder")->required();
+    command->add_option("--prompts", settings.prompts, "JSON lines with \"prompt\", or a prompt a line")->required();
+    command->add_option("--markers", settings.markers, "words that give the persona away, one a line: style is the share of replies with one");
+    command->add_option("--from", settings.from, "first strength, relative")->capture_default_str();
+    command->add_option("--to", settings.to, "last strength; default: 1.5 times the safe maximum");
+    command->add_option("--steps", settings.steps, "strengths")->capture_default_str()->check(CLI::PositiveNumber);
+    command->add_option("--prompts-max", settings.prompt_max, "of the prompts, evenly spread")->capture_default_str()->check(CLI::PositiveNumber);
+    command->add_option("--tokens", settings.token_max, "at most, of a reply")->capture_default_str()->check(CLI::PositiveNumber);
+    command->add_option("--kl-budget", settings.kl_budget, "nats a token; default: none");
+    command->add_option("--seed", settings.seed, "of the replies")->capture_default_str();
+    command->add_option("--csv", settings.csv, "write the table here too");
+    command->add_option("--picture", settings.picture, "draw it, as SVG");
+    command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    return command;
+}
+
+template<class Settings> void read_layers(const std::string& layers, Settings& settings) {
     if (layers.empty()) return;
     int first = 0, last = 0, used = 0;
     if (std::sscanf(layers.c_str(), "%d-%d%n", &first, &last, &used) != 2 || static_cast<size_t>(used) != layers.size() ||
@@ -113,19 +150,24 @@ void read_layers(const std::string& layers, ExtractSettings& settings) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Makes persona vectors for libsteer, changes their format, shows them.", "steer_vector");
+    CLI::App app("Makes persona vectors for libsteer, measures them, changes their format, shows them.", "steer_vector");
     app.require_subcommand(1);
     ExtractSettings settings;
     ConvertSettings convert_settings;
     ConvertWords convert_words;
     InspectSettings inspect_settings;
-    std::string layers;
+    CalibrateSettings calibrate_settings;
+    SweepSettings sweep_settings;
+    std::string layers, band;
     const CLI::App* extract = add_extract(app, settings, layers);
     const CLI::App* convert = add_convert(app, convert_settings, convert_words);
+    const CLI::App* calibrate = add_calibrate(app, calibrate_settings, band);
+    const CLI::App* sweep = add_sweep(app, sweep_settings);
     add_inspect(app, inspect_settings);
     try {
         app.parse(argc, argv);
         read_layers(layers, settings);
+        read_layers(band, calibrate_settings);
         if (*convert) read_convert(convert_words, convert_settings);
     } catch (const CLI::ParseError& error) {
         const int status = app.exit(error);
@@ -134,6 +176,8 @@ int main(int argc, char** argv) {
     try {
         if (*extract) vector_tool::extract(settings);
         else if (*convert) vector_tool::convert(convert_settings);
+        else if (*calibrate) vector_tool::calibrate(calibrate_settings);
+        else if (*sweep) vector_tool::sweep(sweep_settings);
         else vector_tool::inspect(inspect_settings);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "steer_vector: %s\n", error.what());

@@ -1,0 +1,132 @@
+#include "sweep.h"
+
+#include "picture.h"
+#include "replies.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+namespace vector_tool {
+namespace {
+
+struct Row { // of one strength
+    float strength = 0.0f, kl = 0.0f, kl_p90 = 0.0f, perplexity = 0.0f, ended = 0.0f, style = NAN;
+    float raw = 0.0f, own = 0.0f, corrected = 0.0f, twin = 0.0f;
+    size_t tokens = 0;
+};
+
+using Field = std::vector<float> ReplyTokens::*;
+
+std::vector<float> all_of(const std::vector<ReplyTokens>& replies, Field field) {
+    std::vector<float> all;
+    for (const ReplyTokens& reply : replies) all.insert(all.end(), (reply.*field).begin(), (reply.*field).end());
+    return all;
+}
+
+float mean(const std::vector<float>& values) {
+    double sum = 0.0;
+    for (const float value : values) sum += double{value};
+    return static_cast<float>(sum / static_cast<double>(values.size()));
+}
+
+float percentile_90(std::vector<float> values) {
+    if (values.empty()) return NAN;
+    std::sort(values.begin(), values.end());
+    return values[static_cast<size_t>(0.9 * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+std::vector<std::string> read_markers(const std::string& path) {
+    std::vector<std::string> markers;
+    if (path.empty()) return markers;
+    std::ifstream file(path);
+    if (!file) throw std::runtime_error(path + ": cannot be opened");
+    for (std::string line; std::getline(file, line);)
+        if (!line.empty()) markers.push_back(line);
+    return markers;
+}
+
+float marked_share(const std::vector<ReplyTokens>& replies, const std::vector<std::string>& markers) {
+    if (markers.empty()) return NAN;
+    const auto marked = std::count_if(replies.begin(), replies.end(), [&](const ReplyTokens& reply) {
+        return std::any_of(markers.begin(), markers.end(), [&](const std::string& m) { return reply.text.find(m) != std::string::npos; });
+    });
+    return static_cast<float>(marked) / static_cast<float>(replies.size());
+}
+
+Row summary(float strength, const std::vector<ReplyTokens>& replies, const std::vector<std::string>& markers) {
+    Row row;
+    row.strength = strength;
+    const std::vector<float> kl = all_of(replies, &ReplyTokens::kl);
+    row.tokens = kl.size();
+    row.kl = mean(kl), row.kl_p90 = percentile_90(kl);
+    row.perplexity = std::exp(mean(all_of(replies, &ReplyTokens::surprise)));
+    row.ended = static_cast<float>(std::count_if(replies.begin(), replies.end(), [](const ReplyTokens& r) { return r.ended; })) /
+                static_cast<float>(replies.size());
+    row.style = marked_share(replies, markers);
+    row.raw = mean(all_of(replies, &ReplyTokens::raw)), row.own = mean(all_of(replies, &ReplyTokens::own));
+    row.corrected = mean(all_of(replies, &ReplyTokens::corrected)), row.twin = mean(all_of(replies, &ReplyTokens::twin));
+    return row;
+}
+
+void write_table(std::FILE* out, const std::vector<Row>& rows, const char* head, const char* format) {
+    std::fputs(head, out);
+    for (const Row& row : rows)
+        std::fprintf(out, format, double{row.strength}, row.tokens, double{row.ended}, double{row.kl}, double{row.kl_p90}, double{row.perplexity},
+                     double{row.style}, double{row.raw}, double{row.own}, double{row.corrected}, double{row.twin});
+}
+
+void write_csv(const std::string& path, const std::vector<Row>& rows) {
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    if (file == nullptr) throw std::runtime_error(path + ": cannot be written");
+    write_table(file, rows, "strength,tokens,ended,kl,kl_p90,perplexity,style,raw,own,corrected,twin\n",
+                "%.6g,%zu,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n");
+    if (std::fclose(file) != 0) throw std::runtime_error(path + ": cannot be written");
+}
+
+void draw(const std::string& path, const std::vector<Row>& rows, float safe) {
+    const auto line = [&](const char* name, float Row::*field) {
+        Line made{name, {}};
+        for (const Row& row : rows) made.values.push_back(row.*field);
+        return made;
+    };
+    std::vector<Panel> panels = {
+        {"how far the choice of a token is moved (KL, nats)", {line("mean", &Row::kl), line("90th percentile", &Row::kl_p90)}},
+        {"perplexity of the replies to the unsteered model", {line("perplexity", &Row::perplexity)}},
+        {"the gauge: 0 neutral, 1 persona", {line("raw", &Row::raw), line("own", &Row::own), line("corrected", &Row::corrected),
+                                             line("twin", &Row::twin)}},
+        {"share of replies", {line("ended by themselves", &Row::ended)}}};
+    if (!std::isnan(rows.front().style)) panels.back().lines.push_back(line("with a marker", &Row::style));
+    std::vector<float> x;
+    for (const Row& row : rows) x.push_back(row.strength);
+    draw_panels(path, "strength (relative)", x, panels, safe, "safe maximum");
+}
+
+} // namespace
+
+void sweep(const SweepSettings& settings) {
+    const LoadedModel model = load_model(settings.model, settings.device);
+    const LoadedVector vector = load_file(settings.vector, settings.load);
+    const steer_vector_info info = info_of(vector);
+    if (info.calibrated == 0) throw std::runtime_error(settings.vector + ": is not calibrated: steer_vector calibrate comes first");
+    const std::vector<std::string> prompts = read_prompts(settings.prompts, settings.prompt_max), markers = read_markers(settings.markers);
+    const float to = settings.to > settings.from ? settings.to : 1.5f * (std::isnan(info.strength_safe) ? 0.6f : info.strength_safe);
+    std::vector<Row> rows;
+    for (int32_t step = 0; step < settings.steps; step++) {
+        const float strength = settings.from + (to - settings.from) * static_cast<float>(step) / static_cast<float>(std::max(settings.steps - 1, 1));
+        std::vector<ReplyTokens> replies;
+        for (size_t i = 0; i < prompts.size(); i++) {
+            replies.push_back(make_reply(model.get(), vector.get(), prompts[i], {strength, settings.kl_budget, settings.token_max, settings.seed + i}));
+            show_progress(const_cast<char*>("sweeping"), (static_cast<float>(step) + static_cast<float>(i + 1) / static_cast<float>(prompts.size())) /
+                                                             static_cast<float>(settings.steps));
+        }
+        rows.push_back(summary(strength, replies, markers));
+    }
+    write_table(stdout, rows, "strength   tokens  ended      KL  KL p90  perplexity   style     raw     own  corrected    twin\n",
+                "%8.3f %8zu %6.2f %7.3f %7.3f %11.2f %7.2f %7.2f %7.2f %10.2f %7.2f\n");
+    if (!settings.csv.empty()) write_csv(settings.csv, rows), std::printf("written: %s\n", settings.csv.c_str());
+    if (!settings.picture.empty()) draw(settings.picture, rows, info.strength_safe), std::printf("written: %s\n", settings.picture.c_str());
+}
+
+} // namespace vector_tool

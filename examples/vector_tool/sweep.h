@@ -1,0 +1,21 @@
+// `steer_vector sweep`: replies over a range of strengths, as a table and as a picture.
+#pragma once
+
+#include "loaded.h"
+
+#include <cmath>
+
+namespace vector_tool {
+
+struct SweepSettings {
+    LoadSettings load;
+    std::string vector, model, prompts, markers, csv, picture, device;
+    float from = 0.0f, to = 0.0f; // relative; 0: up to 1.5 times the safe maximum
+    int32_t steps = 11, prompt_max = 24, token_max = 64;
+    float kl_budget = INFINITY;
+    uint64_t seed = 1;
+};
+
+void sweep(const SweepSettings& settings); // throws std::runtime_error in words
+
+} // namespace vector_tool
