@@ -93,7 +93,7 @@ CLI::App* add_extract(CLI::App& app, ExtractSettings& settings, std::string& lay
                                                   {"last", STEER_POOL_LAST}, {"shared-tokens", STEER_POOL_SHARED_TOKENS}};
     command->add_option("--pooling", settings.pooling, "which states of a text are averaged")
         ->transform(CLI::CheckedTransformer(poolings))->default_str("reply");
-    command->add_flag("--by-system", settings.by_system, "system_positive and system_negative make the difference");
+    command->add_flag("--by-system", settings.by_system, "system_positive and system_negative make the difference; replies are needed only if they are pooled");
     CLI::Option* norm = command->add_option("--norm", settings.norm, "scale every row to this length; default: the difference's own");
     command->add_option("--relative", settings.relative, "scale every row to this share of the stream's norm at its layer, so that "
                                                          "the slider has handy numbers")->excludes(norm);

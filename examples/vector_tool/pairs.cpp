@@ -38,8 +38,8 @@ std::vector<Pair> read_pairs(const std::string& path, const std::string& split, 
             pair.prompt = text(object, "prompt", true);
             pair.system_positive = text(object, by_system ? "system_positive" : "system", by_system);
             pair.system_negative = text(object, by_system ? "system_negative" : "system", by_system);
-            pair.positive = text(object, "positive", true);
-            pair.negative = text(object, "negative", true);
+            pair.positive = text(object, "positive", !by_system);
+            pair.negative = text(object, "negative", !by_system);
             if (pair.group.empty()) pair.group = "line " + std::to_string(number);
             pair.group_id = groups.try_emplace(pair.group, groups.size() + 1).first->second;
             pairs.push_back(std::move(pair));

@@ -15,8 +15,8 @@ struct Pair { // what the persona says, and what a neutral voice says in its pla
 };
 
 // One object a line: "prompt", "positive", "negative"; "group" (balanced, and held out as a whole; default: the line alone)
-// and "system", or "system_positive" and "system_negative", may be given; by_system takes the latter two. Lines with a "split"
-// other than the asked one are left out; empty: all are taken.
+// and "system" may be given. by_system: "system_positive" and "system_negative" make the difference, and replies may be left
+// out where none are pooled. Lines with a "split" other than the asked one are left out; empty: all are taken.
 std::vector<Pair> read_pairs(const std::string& path, const std::string& split, bool by_system);
 
 } // namespace vector_tool

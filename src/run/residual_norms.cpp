@@ -21,6 +21,8 @@ Positions choose_norm_samples(const EncodedPassage& passage) {
     Positions candidates, chosen;
     for (size_t i = 1; i < passage.ids.size(); i++)
         if (passage.marks[i] != 0) candidates.push_back(static_cast<int32_t>(i));
+    if (candidates.empty())
+        for (size_t i = 1; i < passage.ids.size(); i++) candidates.push_back(static_cast<int32_t>(i));
     const size_t count = std::min(kSamples, candidates.size());
     for (size_t i = 0; i < count; i++) chosen.push_back(candidates[(2 * i + 1) * candidates.size() / (2 * count)]);
     return chosen;

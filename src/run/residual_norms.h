@@ -7,8 +7,8 @@
 
 namespace steer {
 
-// Tokens of a passage that are looked at: a few of the reply's, evenly spread; not the first of all, whose norm is of
-// another kind.
+// Tokens of a passage that are looked at: a few of the reply's, or of the prompt's where there is no reply, evenly spread; not
+// the first of all, whose norm is of another kind.
 Positions choose_norm_samples(const EncodedPassage& passage);
 
 class ResidualNorms {

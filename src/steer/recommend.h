@@ -14,7 +14,8 @@ struct LayerBand {
 };
 LayerBand recommend_band(int32_t layer_begin, int32_t layer_end, int32_t layer_count);
 
-// What is known of reading at each layer, from layer_begin on; NaN: unknown. As steer/extract.h defines them.
+// What is known of reading at each layer, from layer_begin on, all three of the same length; NaN: unknown. As
+// steer/extract.h defines them.
 struct ReadingFigures {
     std::span<const float> content_auc, content_separation; // of the tokens that both voices share
     std::span<const float> separation;                      // of the pooled states

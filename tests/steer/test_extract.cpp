@@ -188,16 +188,19 @@ TEST_CASE("where to read") {
     //                                0    1    2    3    4    5    6    7    8    9   10   11
     const std::vector<float> depth = {9.f, 8.f, 7.f, 1.f, 2.f, 4.f, 5.f, 4.5f, 3.f, 2.f, 6.f, 7.f};
     const auto by_separation = [&](size_t begin, size_t count) {
-        return recommend_gauge_layer({unknown, unknown, {depth.data() + begin, count}}, static_cast<int32_t>(begin), 12);
+        const std::span<const float> nothing(unknown.data(), count);
+        return recommend_gauge_layer({nothing, nothing, {depth.data() + begin, count}}, static_cast<int32_t>(begin), 12);
     };
     CHECK(by_separation(0, 12) == 11); // of 8 to 11
     CHECK(by_separation(0, 3) == 0);   // only early layers were measured: the best of those
     CHECK(by_separation(5, 7) == 11);  // the window is the model's
     CHECK(recommend_gauge_layer({unknown, unknown, unknown}, 0, 12) == -1);
 
+
     const std::vector<float> auc = {0.5f, 0.8f, 0.95f, 0.943f, 0.9f, kNan}, spread = {1.f, 8.f, 2.f, 3.f, 9.f, kNan};
-    CHECK(recommend_gauge_layer({auc, spread, depth}, 2, 12) == 2 + 3); // as good as the best, and wider
-    CHECK(recommend_gauge_layer({auc, unknown, depth}, 2, 12) == 2 + 2);
+    const std::span<const float> six(depth.data(), 6), none(unknown.data(), 6);
+    CHECK(recommend_gauge_layer({auc, spread, six}, 2, 12) == 2 + 3); // as good as the best, and wider
+    CHECK(recommend_gauge_layer({auc, none, six}, 2, 12) == 2 + 2);
 }
 
 TEST_CASE("where to push") {
