@@ -189,24 +189,24 @@ TEST_CASE("a vector goes through every format, and not into a model of another w
     steer_model_info info;
     OK(steer_model_get_info(model, &info, sizeof info, &err));
     const auto width = static_cast<size_t>(info.hidden_size), layers = static_cast<size_t>(info.layer_count);
-    const auto load_again = [&](size_t row_count, size_t row_width, int32_t format, steer_vector** out) {
+    const auto load_again = [&](size_t row_count, size_t row_width, int32_t format, steer_vector** out, steer_error* error) {
         const std::vector<float> rows(row_count * row_width, 0.5f);
         Vector vector;
         OK(steer_vector_create(rows.data(), row_count, row_width, nullptr, vector.out(), &err));
         const std::string path = folder().path() + "/vector." + std::to_string(format);
         OK(steer_vector_save(vector, path.c_str(), format, &err));
-        return steer_vector_load(path.c_str(), &of_model, out, &err);
+        return steer_vector_load(path.c_str(), &of_model, out, error);
     };
     for (const int32_t format : {STEER_FORMAT_NATIVE, STEER_FORMAT_GGUF, STEER_FORMAT_TORCH, STEER_FORMAT_SVEC}) {
         CAPTURE(format);
         Vector again;
-        OK(load_again(layers - 1, width, format, again.out()));
+        OK(load_again(layers - 1, width, format, again.out(), &err));
         steer_vector_layer row;
         OK(steer_vector_get_layer(again, 1, STEER_ROWS_WRITE, &row, sizeof row, &err));
         CHECK(row.norm == Approx(0.5f * std::sqrt(static_cast<float>(width))));
         steer_vector* none = nullptr;
-        FAILS(load_again(layers - 1, width + 1, format, &none), STEER_ERR_MISMATCH, "wide");
-        FAILS(load_again(layers + 1, width, format, &none), STEER_ERR_MISMATCH, "made for another model");
+        FAILS(load_again(layers - 1, width + 1, format, &none, &err), STEER_ERR_MISMATCH, "wide");
+        FAILS(load_again(layers + 1, width, format, &none, &err), STEER_ERR_MISMATCH, "made for another model");
     }
     FAILS(steer_vector_save(axis_vector(model, 3), "/nowhere/x", STEER_FORMAT_SVEC + 1, &err), STEER_ERR_ARG, "format");
 }
