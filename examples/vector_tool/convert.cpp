@@ -26,10 +26,14 @@ std::string describe_shift(const steer_vector_info& info, int32_t format) {
     const int32_t first_site = info.layer_begin - (at_input ? 1 : 0); // of block outputs
     if (format == STEER_FORMAT_NATIVE) return "rows keep their layers and sites";
     if (format == STEER_FORMAT_GGUF) {
-        const std::string words = row_as("direction.", at_input ? -1 : 0) + ", which llama.cpp pushes in at the output of that block";
-        return first_site >= 1 ? words : words + "; rows before the output of block 1 have no place there and stand beside the tensors";
+        const std::string words =
+            row_as("direction.", at_input ? -1 : 0) + ", which llama.cpp pushes in at the output of that block";
+        return first_site >= 1
+                   ? words
+                   : words + "; rows before the output of block 1 have no place there and stand beside the tensors";
     }
-    return row_as("key ", at_input ? 0 : 1) + ", which its readers push in at the input of that block and take for measured at its output";
+    return row_as("key ", at_input ? 0 : 1) +
+           ", which its readers push in at the input of that block and take for measured at its output";
 }
 
 } // namespace

@@ -70,9 +70,14 @@ Json rows_as_json(const LoadedVector& vector, const steer_vector_info& info, int
 }
 
 void print_json(const LoadedVector& vector, const steer_vector_info& info) {
-    Json out{{"name", info.name}, {"hidden_size", info.hidden_size}, {"layer_begin", info.layer_begin}, {"layer_end", info.layer_end},
-             {"site_measured", site_name(info.site_measured)}, {"site_applied", site_name(info.site_applied)},
-             {"fingerprint", hex(info.fingerprint)}, {"calibrated", info.calibrated != 0}};
+    Json out{{"name", info.name},
+             {"hidden_size", info.hidden_size},
+             {"layer_begin", info.layer_begin},
+             {"layer_end", info.layer_end},
+             {"site_measured", site_name(info.site_measured)},
+             {"site_applied", site_name(info.site_applied)},
+             {"fingerprint", hex(info.fingerprint)},
+             {"calibrated", info.calibrated != 0}};
     out["model_fingerprint"] = tied(info) ? Json(hex(info.model_fingerprint)) : Json(nullptr);
     const auto layer = [](int32_t value) { return value < 0 ? Json(nullptr) : Json(value); };
     out["best_begin"] = layer(info.best_begin);
@@ -86,8 +91,10 @@ void print_json(const LoadedVector& vector, const steer_vector_info& info) {
 }
 
 void print_figure(float value, size_t width) {
-    if (std::isnan(value)) std::printf("  %*s", static_cast<int>(width), "-");
-    else std::printf("  %*.4g", static_cast<int>(width), static_cast<double>(value));
+    if (std::isnan(value))
+        std::printf("  %*s", static_cast<int>(width), "-");
+    else
+        std::printf("  %*.4g", static_cast<int>(width), static_cast<double>(value));
 }
 
 size_t width_of(const Column& column) { return std::max<size_t>(9, std::char_traits<char>::length(column.head)); }
@@ -114,7 +121,8 @@ void print_words(const LoadedVector& vector, const steer_vector_info& info) {
     if (info.best_begin >= 0) std::printf("recommended: layers %d-%d\n", info.best_begin, info.best_end - 1);
     if (info.gauge_layer >= 0) std::printf("recommended: read at layer %d\n", info.gauge_layer);
     std::printf("calibrated: %s", info.calibrated != 0 ? "yes" : "no, raw strength and natural gauge values only");
-    if (!std::isnan(info.strength_safe)) std::printf(", safe up to %.3g relative", static_cast<double>(info.strength_safe));
+    if (!std::isnan(info.strength_safe))
+        std::printf(", safe up to %.3g relative", static_cast<double>(info.strength_safe));
     std::printf("\n\nsite: the block at whose output a row is pushed in; -1 is the embedding\n");
     print_table(vector, info, STEER_ROWS_WRITE);
     if (has_read_rows(vector, info)) {
@@ -124,7 +132,8 @@ void print_words(const LoadedVector& vector, const steer_vector_info& info) {
     const Json metadata = Json::parse(metadata_of(vector));
     if (!metadata.empty()) std::printf("\n");
     for (const auto& [key, value] : metadata.items())
-        std::printf("%s: %s\n", Json(key).dump().c_str(), value.dump().c_str()); // quoted: a terminal obeys nothing in it
+        std::printf("%s: %s\n", Json(key).dump().c_str(),
+                    value.dump().c_str()); // quoted: a terminal obeys nothing in it
 }
 
 } // namespace

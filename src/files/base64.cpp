@@ -27,7 +27,8 @@ bool decode_base64(std::string_view text, std::string& out) {
             if (value < 0) return false;
             bits = bits << 6 | static_cast<uint32_t>(value);
         }
-        if ((bits & ((1u << (8 * padding)) - 1)) != 0) return false; // bits that no byte has: another text for the same bytes
+        if ((bits & ((1u << (8 * padding)) - 1)) != 0)
+            return false; // bits that no byte has: another text for the same bytes
         for (size_t i = 0; i < 3 - padding; ++i) out += static_cast<char>(bits >> (16 - 8 * i));
     }
     return true;

@@ -39,12 +39,14 @@ class Cursor {
             begin_ = at_;
             piece_ = source_.read(at_, static_cast<size_t>(std::min(std::max(size, kPiece), source_.size() - at_)));
         }
-        const std::string_view out = std::string_view(piece_).substr(static_cast<size_t>(at_ - begin_), static_cast<size_t>(size));
+        const std::string_view out =
+            std::string_view(piece_).substr(static_cast<size_t>(at_ - begin_), static_cast<size_t>(size));
         at_ += size;
         return out;
     }
 
-    template<class T> T number() {
+    template<class T>
+    T number() {
         T value;
         std::memcpy(&value, bytes(sizeof(T)).data(), sizeof(T));
         return value;
@@ -91,7 +93,8 @@ class HeaderReader {
     void check_version(uint32_t version) const {
         if (version == 2 || version == 3) return;
         if (version != 0 && (version & 0xffff) == 0)
-            fail(STEER_ERR_UNSUPPORTED, "{}: a GGUF file in big-endian byte order: write it again on this machine", file_);
+            fail(STEER_ERR_UNSUPPORTED, "{}: a GGUF file in big-endian byte order: write it again on this machine",
+                 file_);
         fail(STEER_ERR_UNSUPPORTED, "{}: GGUF version {}, 2 and 3 are read", file_, version);
     }
 
@@ -106,9 +109,12 @@ class HeaderReader {
         if (key.empty() || !is_valid_utf8(key)) in_.refuse("has a key that is empty or no UTF-8");
         GgufValue value;
         value.type = type();
-        if (value.type == GgufType::array) read_array(value.floats);
-        else if (value.type == GgufType::text) value.text = in_.text(size_, "has a string longer than the file");
-        else value.text = scalar(value.type);
+        if (value.type == GgufType::array)
+            read_array(value.floats);
+        else if (value.type == GgufType::text)
+            value.text = in_.text(size_, "has a string longer than the file");
+        else
+            value.text = scalar(value.type);
         const auto [at, fresh] = values_.emplace(std::move(key), std::move(value));
         if (!fresh) fail(STEER_ERR_FORMAT, "{}: the key {} stands twice in the GGUF header", file_, quote(at->first));
     }
@@ -182,12 +188,16 @@ uint64_t element_count(const GgufTensor& tensor, const std::string& file) {
     uint64_t count = 1;
     for (const uint64_t dim : tensor.shape)
         if (!checked_mul(count, dim, count) || count > uint64_t{1} << 60)
-            fail(STEER_ERR_FORMAT, "{}: tensor {} of shape [{}] is too large", file, quote(tensor.name), fmt::join(tensor.shape, ", "));
+            fail(STEER_ERR_FORMAT, "{}: tensor {} of shape [{}] is too large", file, quote(tensor.name),
+                 fmt::join(tensor.shape, ", "));
     return count;
 }
 
 void append(std::string& out, const void* bytes, size_t size) { out.append(static_cast<const char*>(bytes), size); }
-template<class T> void append(std::string& out, T number) { append(out, &number, sizeof number); }
+template<class T>
+void append(std::string& out, T number) {
+    append(out, &number, sizeof number);
+}
 void append_text(std::string& out, std::string_view text) {
     append(out, uint64_t{text.size()});
     out += text;
@@ -238,7 +248,8 @@ const GgufValue* GgufFile::find(std::string_view key) const {
 
 std::vector<float> GgufFile::read_floats(const GgufTensor& tensor) const {
     if (tensor.type != kGgufF32)
-        fail(STEER_ERR_UNSUPPORTED, "{}: tensor {} has the element type {}; F32 is needed", name(), quote(tensor.name), tensor.type);
+        fail(STEER_ERR_UNSUPPORTED, "{}: tensor {} has the element type {}; F32 is needed", name(), quote(tensor.name),
+             tensor.type);
     std::vector<float> values(static_cast<size_t>(element_count(tensor, name())));
     if (!values.empty()) source_.read_exact(tensor.begin, values.data(), values.size() * sizeof(float));
     return values;

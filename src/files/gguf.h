@@ -1,5 +1,6 @@
-// GGUF, versions 2 and 3, little-endian: typed key-value pairs, a list of tensors, then their bytes. Written from the format's
-// description (docs/gguf.md of ggml). Only what leads to the tensors is held; their bytes are read when they are asked for.
+// GGUF, versions 2 and 3, little-endian: typed key-value pairs, a list of tensors, then their bytes. Written from the
+// format's description (docs/gguf.md of ggml). Only what leads to the tensors is held; their bytes are read when they
+// are asked for.
 #pragma once
 
 #include "files/file.h"

@@ -33,9 +33,12 @@ class HeaderReader {
             expect(':');
             bool& seen = key == "descr" ? descr : key == "fortran_order" ? order : key == "shape" ? shape : refuse();
             if (std::exchange(seen, true)) refuse();
-            if (&seen == &descr) header.dtype = dtype();
-            else if (&seen == &order) header.first_fastest = boolean();
-            else header.shape = sizes();
+            if (&seen == &descr)
+                header.dtype = dtype();
+            else if (&seen == &order)
+                header.first_fastest = boolean();
+            else
+                header.shape = sizes();
             if (!accept(',') && !at('}')) refuse();
         }
         skip_blanks();
@@ -131,7 +134,8 @@ NumpyArray read_npy(const ByteSource& source) {
     if (head.size() < 12 || head.compare(0, 6, "\x93NUMPY") != 0)
         fail(STEER_ERR_FORMAT, "{}: too short for a numpy array", file);
     const auto byte = [&](size_t i) { return uint64_t{static_cast<uint8_t>(head[i])}; };
-    if (byte(6) < 1 || byte(6) > 3) fail(STEER_ERR_UNSUPPORTED, "{}: a numpy array of version {}, 1 to 3 are read", file, byte(6));
+    if (byte(6) < 1 || byte(6) > 3)
+        fail(STEER_ERR_UNSUPPORTED, "{}: a numpy array of version {}, 1 to 3 are read", file, byte(6));
     const uint64_t begin = byte(6) == 1 ? 10 : 12;
     const uint64_t size = byte(8) | byte(9) << 8 | (begin == 12 ? byte(10) << 16 | byte(11) << 24 : 0);
     if (size > kHeaderMax || !inside(begin, size, source.size()))
@@ -143,13 +147,14 @@ NumpyArray read_npy(const ByteSource& source) {
     bool fits = true;
     for (const int64_t dim : header.shape) fits = fits && checked_mul(bytes, static_cast<uint64_t>(dim), bytes);
     if (!fits || bytes != source.size() - begin - size)
-        fail(STEER_ERR_FORMAT, "{}: {} of shape [{}] do not make the {} bytes behind the header", file, dtype_name(header.dtype),
-             fmt::join(header.shape, ", "), source.size() - begin - size);
+        fail(STEER_ERR_FORMAT, "{}: {} of shape [{}] do not make the {} bytes behind the header", file,
+             dtype_name(header.dtype), fmt::join(header.shape, ", "), source.size() - begin - size);
     const std::string stored = source.read(begin + size, static_cast<size_t>(bytes));
     NumpyArray array{header.shape, {}};
     const size_t step = dtype_size(header.dtype);
     array.values.reserve(stored.size() / step);
-    for (size_t at = 0; at < stored.size(); at += step) array.values.push_back(to_float32(stored.data() + at, header.dtype));
+    for (size_t at = 0; at < stored.size(); at += step)
+        array.values.push_back(to_float32(stored.data() + at, header.dtype));
     if (header.first_fastest) array.values = transposed(array.values, array.shape);
     return array;
 }

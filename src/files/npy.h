@@ -1,4 +1,5 @@
-// numpy's .npy: a magic, a header that is a Python dict in words, then the numbers. Versions 1 to 3, little-endian floats.
+// numpy's .npy: a magic, a header that is a Python dict in words, then the numbers. Versions 1 to 3, little-endian
+// floats.
 #pragma once
 
 #include "files/dtype.h"

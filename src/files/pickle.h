@@ -1,6 +1,6 @@
-// The part of Python's pickle format (protocol 2) that torch.save writes for plain containers of float tensors and numpy arrays.
-// Nothing is ever called or imported: an opcode or a global outside the list below is refused.
-// Globals: torch._utils._rebuild_tensor_v2, torch.{Double,Float,Half,BFloat16}Storage, collections.OrderedDict, and of numpy
+// The part of Python's pickle format (protocol 2) that torch.save writes for plain containers of float tensors and
+// numpy arrays. Nothing is ever called or imported: an opcode or a global outside the list below is refused. Globals:
+// torch._utils._rebuild_tensor_v2, torch.{Double,Float,Half,BFloat16}Storage, collections.OrderedDict, and of numpy
 // {numpy._core,numpy.core}.multiarray._reconstruct, numpy.ndarray, numpy.dtype, _codecs.encode.
 #pragma once
 
@@ -23,11 +23,12 @@ struct PickleTensor {
 };
 
 struct PickleNode {
-    // What follows tensor is what tensors and numpy arrays (which are tensors too) are made from; where a file puts one elsewhere
-    // it is just an unexpected value.
-    enum class Kind : uint8_t {
-        none, boolean, integer, real, text, list, tuple, dict, tensor, storage, global, bytes, numpy_dtype, numpy_array
-    };
+    // What follows tensor is what tensors and numpy arrays (which are tensors too) are made from; where a file puts one
+    // elsewhere it is just an unexpected value.
+    // clang-format off
+    enum class Kind : uint8_t { none, boolean, integer, real, text, list, tuple, dict, tensor,
+                                storage, global, bytes, numpy_dtype, numpy_array };
+    // clang-format on
     Kind kind = Kind::none;
     uint32_t tensor = 0; // tensor, storage: index into PickleTree::tensors; bytes: into arrays; global: its number
     int64_t integer = 0; // boolean too

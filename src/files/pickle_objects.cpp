@@ -75,8 +75,9 @@ PickleTensor PickleObjects::storage(const PickleNode& id) const {
 
 // (storage, offset, shape, strides, requires_grad, hooks). A seventh item would be conjugate or negative bits.
 PickleTensor PickleObjects::tensor(const std::vector<uint32_t>& items) const {
-    if (items.size() != 6 || !is(items, 0, Kind::storage) || !is(items, 1, Kind::integer) || !is(items, 2, Kind::tuple) ||
-        !is(items, 3, Kind::tuple) || !is(items, 4, Kind::boolean) || !is(items, 5, Kind::dict))
+    if (items.size() != 6 || !is(items, 0, Kind::storage) || !is(items, 1, Kind::integer) ||
+        !is(items, 2, Kind::tuple) || !is(items, 3, Kind::tuple) || !is(items, 4, Kind::boolean) ||
+        !is(items, 5, Kind::dict))
         refuse("builds a tensor from unexpected parts");
     PickleTensor tensor = tree_.tensors[tree_.at(items[0]).tensor];
     const int64_t offset = tree_.at(items[1]).integer;
@@ -100,8 +101,8 @@ std::vector<int64_t> PickleObjects::sizes(const PickleNode& tuple) const {
 
 // _reconstruct(ndarray, (0,), b'b')
 void PickleObjects::check_empty_array(const std::vector<uint32_t>& items) const {
-    if (items.size() != 3 || !is(items, 0, Kind::global) || tree_.at(items[0]).tensor != kNumpyArray || !is(items, 1, Kind::tuple) ||
-        !is(items, 2, Kind::bytes))
+    if (items.size() != 3 || !is(items, 0, Kind::global) || tree_.at(items[0]).tensor != kNumpyArray ||
+        !is(items, 1, Kind::tuple) || !is(items, 2, Kind::bytes))
         refuse("makes a numpy array from unexpected parts");
 }
 
@@ -152,7 +153,8 @@ void PickleObjects::check_byte_order(const PickleNode& state) const {
 
 // encode(text, 'latin1'): protocol 2 has no bytes of its own
 std::string PickleObjects::bytes(const std::vector<uint32_t>& items, size_t longest) const {
-    if (items.size() != 2 || !is(items, 0, Kind::text) || !is(items, 1, Kind::text) || tree_.at(items[1]).text != "latin1")
+    if (items.size() != 2 || !is(items, 0, Kind::text) || !is(items, 1, Kind::text) ||
+        tree_.at(items[1]).text != "latin1")
         refuse("makes bytes from unexpected parts");
     const std::string& text = tree_.at(items[0]).text;
     if (!is_valid_utf8(text)) refuse("has bytes that are no text");

@@ -1,4 +1,5 @@
-// What pickle.cpp makes of calls: storages, tensors, numpy arrays. Each is checked part by part; nothing is ever called.
+// What pickle.cpp makes of calls: storages, tensors, numpy arrays. Each is checked part by part; nothing is ever
+// called.
 #pragma once
 
 #include "files/pickle.h"
@@ -6,10 +7,20 @@
 namespace steer {
 
 enum PickleGlobal : uint32_t {
-    kRebuildTensor, kOrderedDict, kDouble, kFloat, kHalf, kBFloat16, kNumpyReconstruct, kNumpyArray, kNumpyDtype, kEncode
+    kRebuildTensor,
+    kOrderedDict,
+    kDouble,
+    kFloat,
+    kHalf,
+    kBFloat16,
+    kNumpyReconstruct,
+    kNumpyArray,
+    kNumpyDtype,
+    kEncode
 };
 
-uint32_t find_global(std::string_view module, std::string_view name, const std::string& file); // not on the list: refused
+uint32_t find_global(std::string_view module, std::string_view name,
+                     const std::string& file); // not on the list: refused
 
 class PickleObjects {
   public:
@@ -22,7 +33,8 @@ class PickleObjects {
     PickleTensor numpy_array(const PickleNode& state) const;          // filled
     std::string dtype(const std::vector<uint32_t>& items) const;
     void check_byte_order(const PickleNode& state) const;
-    std::string bytes(const std::vector<uint32_t>& items, size_t longest) const; // a text's characters, each of them a byte
+    std::string bytes(const std::vector<uint32_t>& items,
+                      size_t longest) const; // a text's characters, each of them a byte
 
   private:
     using Kind = PickleNode::Kind;

@@ -103,11 +103,12 @@ const std::string& TorchZip::storage(const PickleTensor& tensor) {
     return known != storages_.end() ? known->second : storages_.emplace(tensor.storage, read(record)).first->second;
 }
 
-std::vector<float> TorchZip::read_elements(const PickleTensor& tensor, uint64_t first, uint64_t step, uint64_t count) const {
+std::vector<float> TorchZip::read_elements(const PickleTensor& tensor, uint64_t first, uint64_t step,
+                                           uint64_t count) const {
     check_view(tensor, name());
     uint64_t span = 0;
-    if (count == 0 || count > tensor.storage_numel || !checked_mul(step, count - 1, span) || !checked_add(first, span, span) ||
-        span >= tensor.storage_numel)
+    if (count == 0 || count > tensor.storage_numel || !checked_mul(step, count - 1, span) ||
+        !checked_add(first, span, span) || span >= tensor.storage_numel)
         fail(STEER_ERR_FORMAT, "{}: {} elements, {} apart, are outside of a tensor's storage", name(), count, step);
     const size_t size = dtype_size(tensor.dtype);
     std::vector<float> values;

@@ -20,7 +20,8 @@ struct ZipRecord {
     uint32_t crc;
 };
 
-uint32_t crc32(const void* data, size_t size, uint32_t before = 0); // the one of zip and zlib; before: of what stands in front
+// The one of zip and zlib; before: the sum of what stands in front.
+uint32_t crc32(const void* data, size_t size, uint32_t before = 0);
 
 // The directory of a zip archive, checked against every local header; sorted by name. Reads no contents.
 std::vector<ZipRecord> read_zip_directory(const ByteSource& source);
@@ -39,8 +40,8 @@ class TorchZip {
     const PickleTree& tree() const { return tree_; } // of data.pkl
     // Row-major, offset and strides honoured. Each storage is read and checked once and then kept.
     std::vector<float> read_floats(const PickleTensor& tensor);
-    // Elements first, first + step, ... of the tensor's storage. The record is walked through and checked, and never held: a matrix
-    // may be larger than memory.
+    // Elements first, first + step, ... of the tensor's storage. The record is walked through and checked, and never
+    // held: a matrix may be larger than memory.
     std::vector<float> read_elements(const PickleTensor& tensor, uint64_t first, uint64_t step, uint64_t count) const;
 
   private:

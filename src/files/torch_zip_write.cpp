@@ -10,7 +10,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are written as they are");
 
-template<class T> void put(std::string& out, T number) { out.append(reinterpret_cast<const char*>(&number), sizeof number); }
+template<class T>
+void put(std::string& out, T number) {
+    out.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
 void put16(std::string& out, size_t number) { put(out, static_cast<uint16_t>(number)); }
 void put32(std::string& out, size_t number) { put(out, static_cast<uint32_t>(number)); }
 
@@ -75,7 +78,8 @@ class ZipWriter {
         directory_ += "PK\x01\x02";
         put16(directory_, 20), put16(directory_, 20), put16(directory_, 0), put16(directory_, 0), put32(directory_, 0);
         put_sums(directory_);
-        put16(directory_, name.size()), put16(directory_, 0), put16(directory_, 0), put16(directory_, 0), put16(directory_, 0);
+        put16(directory_, name.size()), put16(directory_, 0), put16(directory_, 0), put16(directory_, 0),
+            put16(directory_, 0);
         put32(directory_, 0), put32(directory_, header);
         directory_ += name;
         ++count_;
@@ -85,7 +89,8 @@ class ZipWriter {
         const size_t begin = out_.size();
         out_ += directory_;
         out_ += "PK\x05\x06";
-        put16(out_, 0), put16(out_, 0), put16(out_, count_), put16(out_, count_), put32(out_, directory_.size()), put32(out_, begin);
+        put16(out_, 0), put16(out_, 0), put16(out_, count_), put16(out_, count_), put32(out_, directory_.size()),
+            put32(out_, begin);
         put16(out_, 0);
         return std::move(out_);
     }
@@ -103,7 +108,8 @@ std::string write_torch_halves(const std::map<int32_t, std::vector<uint16_t>>& r
     zip.add("archive/byteorder", "little");
     size_t number = 0;
     for (const auto& [layer, values] : rows)
-        zip.add("archive/data/" + std::to_string(number++), {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(uint16_t)});
+        zip.add("archive/data/" + std::to_string(number++),
+                {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(uint16_t)});
     zip.add("archive/version", "3\n");
     return zip.finish();
 }

@@ -62,7 +62,7 @@ VectorPtr finish_vector(Vector draft, const std::string& where, steer_status sta
 struct VectorOptions {
     int32_t layer_begin = 0; // create: of the first row; load: only for files that do not tell
     int32_t site_measured = STEER_SITE_FROM_FILE, site_applied = STEER_SITE_FROM_FILE;
-    // create: its name; load: the one wanted, or the name of one that has none in its file; feature:N: of an autoencoder
+    // create: its name; load: the one wanted, feature:N of an autoencoder, or what to call one without a name
     std::string name;
     Digest model_fingerprint{}; // create only; a load leaves the comparison to the caller
     int32_t layer_count = 0, hidden_size = 0; // load: of the model it is wanted for, where files leave open; 0: unknown

@@ -1,11 +1,12 @@
-// Control vectors as GGUF: tensors direction.N, F32, one dimension. Which site N means is the producer's own convention:
-//   repeng, llama.cpp's loader, EasySteer, turbospark    measured at out(N), pushed in at out(N); EasySteer has an N of 0
-//   llama.cpp's cvector-generator (layer_count is i32)   measured at out(N-1), pushed in at out(N)
+// Control vectors as GGUF: tensors direction.N, F32, one dimension. Which site N means is the producer's own
+// convention:
+//   repeng, llama.cpp's loader, EasySteer, turbospark    measured at out(N), pushed in at out(N); EasySteer has an N of
+//   0 llama.cpp's cvector-generator (layer_count is i32)   measured at out(N-1), pushed in at out(N)
 //   turbospark.layer_base 0                              N is block N-1, measured and pushed in at its output
-// jukofyork's control-vectors cannot be told from repeng's: they push in at the same site, and were measured at out(N-1).
-// Never normalised. What is written here is for llama.cpp: rows at out(1) and later, and beside them, as values, all that a
-// native file holds: steer.* metadata, rows that have no place among the tensors (steer.write.LAYER, steer.read.LAYER), and
-// under steer.metadata.KEY whatever would collide with a key of the format.
+// jukofyork's control-vectors cannot be told from repeng's: they push in at the same site, and were measured at
+// out(N-1). Never normalised. What is written here is for llama.cpp: rows at out(1) and later, and beside them, as
+// values, all that a native file holds: steer.* metadata, rows that have no place among the tensors (steer.write.LAYER,
+// steer.read.LAYER), and under steer.metadata.KEY whatever would collide with a key of the format.
 #include "files/error.h"
 #include "files/gguf.h"
 #include "files/quote.h"
@@ -39,8 +40,8 @@ LayerRows read_directions(const GgufFile& file) {
         if (!begins(tensor.name, "direction.") || !parse_layer(std::string_view(tensor.name).substr(10), number))
             fail(STEER_ERR_UNSUPPORTED, "{}: tensor {} is no direction.LAYER", file.name(), quote(tensor.name));
         if (tensor.shape.size() != 1)
-            fail(STEER_ERR_FORMAT, "{}: tensor {} has the shape [{}]; one dimension, [hidden size], is needed", file.name(),
-                 quote(tensor.name), fmt::join(tensor.shape, ", "));
+            fail(STEER_ERR_FORMAT, "{}: tensor {} has the shape [{}]; one dimension, [hidden size], is needed",
+                 file.name(), quote(tensor.name), fmt::join(tensor.shape, ", "));
         if (!rows.emplace(number, file.read_floats(tensor)).second)
             fail(STEER_ERR_FORMAT, "{}: tensor {} stands twice in the header", file.name(), quote(tensor.name));
     }
@@ -61,7 +62,8 @@ LayerRows renumber(LayerRows rows, int32_t by, const std::string& file) {
 
 // -- written here
 
-void take_stored_row(const std::string& file, std::string_view key, std::string_view lead, const GgufValue& value, LayerRows& rows) {
+void take_stored_row(const std::string& file, std::string_view key, std::string_view lead, const GgufValue& value,
+                     LayerRows& rows) {
     int32_t layer = 0;
     if (!parse_layer(key.substr(lead.size()), layer) || value.type != GgufType::array || value.floats.empty() ||
         !rows.emplace(layer, value.floats).second)
@@ -70,15 +72,20 @@ void take_stored_row(const std::string& file, std::string_view key, std::string_
 
 VectorPtr load_own(const GgufFile& file, const VectorOptions& options) {
     const GgufValue* applied = file.find("steer.site_applied");
-    LayerRows write = renumber(read_directions(file), applied != nullptr && applied->text == "input" ? 1 : 0, file.name());
+    LayerRows write =
+        renumber(read_directions(file), applied != nullptr && applied->text == "input" ? 1 : 0, file.name());
     LayerRows read;
     TextMap metadata;
     for (const auto& [key, value] : file.values()) {
         if (key == kArchitecture || key == kHint || key == kLayerCount || begins(key, "general.")) continue;
-        if (!is_valid_utf8(value.text)) fail(STEER_ERR_FORMAT, "{}: the value of {} is no UTF-8", file.name(), quote(key));
-        if (begins(key, kWrite)) take_stored_row(file.name(), key, kWrite, value, write);
-        else if (begins(key, kRead)) take_stored_row(file.name(), key, kRead, value, read);
-        else metadata[begins(key, kKept) ? key.substr(kKept.size()) : key] = value.text;
+        if (!is_valid_utf8(value.text))
+            fail(STEER_ERR_FORMAT, "{}: the value of {} is no UTF-8", file.name(), quote(key));
+        if (begins(key, kWrite))
+            take_stored_row(file.name(), key, kWrite, value, write);
+        else if (begins(key, kRead))
+            take_stored_row(file.name(), key, kRead, value, read);
+        else
+            metadata[begins(key, kKept) ? key.substr(kKept.size()) : key] = value.text;
     }
     Vector draft;
     set_rows(draft, std::move(write), file.name(), std::move(read));
@@ -108,7 +115,8 @@ VectorPtr load_foreign(const GgufFile& file, const VectorOptions& options) {
     set_rows(draft, std::move(rows), file.name());
     set_sites(draft, sites_of(file, old_base), options, file.name());
     for (const auto& [key, value] : file.values())
-        if (key != kArchitecture && key != kLayerCount && key != kLayerBase && key != "general.alignment" && value.type != GgufType::array)
+        if (key != kArchitecture && key != kLayerCount && key != kLayerBase && key != "general.alignment" &&
+            value.type != GgufType::array)
             keep_metadata(draft, key, value.text);
     return finish_vector(std::move(draft), file.name(), STEER_ERR_FORMAT);
 }
@@ -118,9 +126,10 @@ VectorPtr load_foreign(const GgufFile& file, const VectorOptions& options) {
 GgufValue text_value(std::string text) { return {GgufType::text, std::move(text), {}}; }
 
 std::string stored_key(const std::string& key) {
-    const bool collides = key.empty() || begins(key, "general.") || key == kLayerCount || key == kHint || begins(key, kWrite) ||
-                          begins(key, kRead) || begins(key, kKept);
-    if (key.size() > kKeyMax) fail(STEER_ERR_UNSUPPORTED, "metadata {} has a key that is too long for GGUF", quote(key));
+    const bool collides = key.empty() || begins(key, "general.") || key == kLayerCount || key == kHint ||
+                          begins(key, kWrite) || begins(key, kRead) || begins(key, kKept);
+    if (key.size() > kKeyMax)
+        fail(STEER_ERR_UNSUPPORTED, "metadata {} has a key that is too long for GGUF", quote(key));
     return collides ? std::string(kKept) + key : key;
 }
 
@@ -151,8 +160,8 @@ std::string vector_to_gguf(const Vector& vector) {
             values[fmt::format("{}{}", kRead, layer)] = {GgufType::array, {}, vector.read[index].values};
     }
     if (rows.empty())
-        fail(STEER_ERR_UNSUPPORTED, "vector {}: GGUF control vectors begin at the output of block 1, where it has no row",
-             quote(vector.name));
+        fail(STEER_ERR_UNSUPPORTED,
+             "vector {}: GGUF control vectors begin at the output of block 1, where it has no row", quote(vector.name));
     const TextMap metadata = native_metadata(vector);
     for (const auto& [key, value] : metadata) values[stored_key(key)] = text_value(value);
     values[std::string(kArchitecture)] = text_value("controlvector");

@@ -15,7 +15,8 @@ struct StoredSites { // STEER_SITE_FROM_FILE (0) where the file does not say
     int32_t measured = STEER_SITE_FROM_FILE, applied = STEER_SITE_FROM_FILE;
 };
 
-inline constexpr StoredSites kAtOutput{STEER_SITE_OUTPUT, STEER_SITE_OUTPUT}, kAtInput{STEER_SITE_INPUT, STEER_SITE_INPUT};
+inline constexpr StoredSites kAtOutput{STEER_SITE_OUTPUT, STEER_SITE_OUTPUT};
+inline constexpr StoredSites kAtInput{STEER_SITE_INPUT, STEER_SITE_INPUT};
 
 // What the file says was measured stays; the options may fill in what it leaves open, and choose where to apply.
 void set_sites(Vector& draft, const StoredSites& stored, const VectorOptions& options, const std::string& where);
@@ -28,9 +29,9 @@ void set_rows(Vector& draft, LayerRows write, const std::string& where, LayerRow
 void drop_zero_rows(LayerRows& rows); // where a format writes them for "none here"
 
 // Values of shape [hidden]: one row, for the layer of the options. [n, hidden]: a row for every block, measured at its
-// output, or n of n-1 blocks, where row i is the stream before block i and the last one stands behind the final norm, which is
-// no site. A model's layer count, a layer or a site in the options tells which; else an even n is the first, an odd n the
-// second: Qwen decoders have an even number of blocks.
+// output, or n of n-1 blocks, where row i is the stream before block i and the last one stands behind the final norm,
+// which is no site. A model's layer count, a layer or a site in the options tells which; else an even n is the first,
+// an odd n the second: Qwen decoders have an even number of blocks.
 enum class MatrixRows { unknown, outputs }; // outputs: the format itself says that it is the first
 StoredSites set_matrix(Vector& draft, std::span<const float> values, std::span<const int64_t> shape, MatrixRows kind,
                        const VectorOptions& options, const std::string& where);
@@ -49,12 +50,12 @@ VectorPtr load_feature(const SafetensorsFile& file, uint64_t feature, const Vect
 VectorPtr load_feature(TorchZip file, uint64_t feature, const VectorOptions& options);
 
 std::string vector_to_native(const Vector& vector);
-std::string vector_to_gguf(const Vector& vector);  // everything; rows where llama.cpp has no place for one stand beside the tensors
+std::string vector_to_gguf(const Vector& vector);  // everything; rows that llama.cpp has no place for beside the tensors
 std::string vector_to_svec(const Vector& vector);  // everything
 std::string vector_to_torch(const Vector& vector); // rows alone, rounded to float16
 
-// Older tools and CAST push row L in at the input of block L, so a row gets the number that puts it where it is pushed in here.
-// They take it for measured at the output of that block, which nothing they read can deny.
+// Older tools and CAST push row L in at the input of block L, so a row gets the number that puts it where it is pushed
+// in here. They take it for measured at the output of that block, which nothing they read can deny.
 int32_t key_of(const Vector& vector, int32_t layer);
 
 // -- what the formats share

@@ -1,10 +1,11 @@
 // Vectors in JSON: which kind is it? .svec is in vector_svec.cpp; here is EasySteer's payload for the wire:
-//   {"version": 1, "kind": "direction", "tensors": {"layer.20": {"shape": [hidden], "data": base64 of f32}}, "extra": {}}
+//   {"version": 1, "kind": "direction", "tensors": {"layer.20": {"shape": [hidden], "data": base64 of f32}}, "extra":
+//   {}}
 // measured and pushed in at out(N).
+#include "steer/vector_json.h"
 #include "files/base64.h"
 #include "files/error.h"
 #include "files/quote.h"
-#include "steer/vector_json.h"
 
 #include <cstring>
 #include <utility>
@@ -26,7 +27,8 @@ std::vector<float> read_tensor(const Json& tensor, const std::string& where) {
         count *= dim.get<uint64_t>();
     }
     if (shape.empty() || shape[shape.size() - 1].get<uint64_t>() != count || count * sizeof(float) != bytes.size())
-        fail(STEER_ERR_FORMAT, "{}: \"shape\" is not [hidden] of the {} numbers in \"data\"", where, bytes.size() / sizeof(float));
+        fail(STEER_ERR_FORMAT, "{}: \"shape\" is not [hidden] of the {} numbers in \"data\"", where,
+             bytes.size() / sizeof(float));
     std::vector<float> values(bytes.size() / sizeof(float));
     if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
@@ -65,8 +67,10 @@ VectorPtr load_json_vector(const ByteSource& source, const VectorOptions& option
     if (find_field(json, "directions") != nullptr) return load_svec(json, file, options);
     if (find_field(json, "tensors") != nullptr) return load_wire(json, file, options);
     if (find_field(json, "layer_configs") != nullptr)
-        fail(STEER_ERR_UNSUPPORTED, "{}: a JSON text of SteerMoE (layer_configs): choices of experts, no direction", file);
-    fail(STEER_ERR_UNSUPPORTED, "{}: a JSON text, but no vector: neither .svec (\"directions\") nor EasySteer's payload (\"tensors\")", file);
+        fail(STEER_ERR_UNSUPPORTED, "{}: a JSON text of SteerMoE (layer_configs): choices of experts, no direction",
+             file);
+    fail(STEER_ERR_UNSUPPORTED,
+         "{}: a JSON text, but no vector: neither .svec (\"directions\") nor EasySteer's payload (\"tensors\")", file);
 }
 
 } // namespace steer

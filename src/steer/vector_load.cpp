@@ -34,7 +34,8 @@ Format format_of(std::string_view head) {
              "again with torch.save",
              name);
     fail(STEER_ERR_FORMAT,
-         "{}: neither safetensors, torch.save, GGUF, numpy nor JSON by its first bytes; rows without a header (.f32) cannot be "
+         "{}: neither safetensors, torch.save, GGUF, numpy nor JSON by its first bytes; rows without a header (.f32) "
+         "cannot be "
          "told: save them with numpy.save",
          name);
 }
@@ -54,7 +55,8 @@ std::optional<uint64_t> wanted_feature(const std::string& name) {
 VectorPtr load_one_feature(ByteSource source, Format format, uint64_t feature, const VectorOptions& options) {
     if (format == Format::safetensors) return load_feature(SafetensorsFile(std::move(source)), feature, options);
     if (format == Format::torch_zip) return load_feature(TorchZip(std::move(source)), feature, options);
-    fail(STEER_ERR_UNSUPPORTED, "{}: feature {} was asked for; autoencoders are read from safetensors files and those of torch.save",
+    fail(STEER_ERR_UNSUPPORTED,
+         "{}: feature {} was asked for; autoencoders are read from safetensors files and those of torch.save",
          source.name(), feature);
 }
 
@@ -62,7 +64,8 @@ VectorPtr load(ByteSource source, const VectorOptions& options) {
     const std::string name = source.name();
     const std::string head = source.read(0, static_cast<size_t>(std::min<uint64_t>(64, source.size())));
     const Format format = format_of(head);
-    if (const auto feature = wanted_feature(options.name)) return load_one_feature(std::move(source), format, *feature, options);
+    if (const auto feature = wanted_feature(options.name))
+        return load_one_feature(std::move(source), format, *feature, options);
     if (source.size() > kFileMax)
         fail(STEER_ERR_FORMAT, "{}: {} bytes are too many for a vector, at most {}", name, source.size(), kFileMax);
     switch (format) {
@@ -82,7 +85,8 @@ void refuse_known_tensors(const SafetensorsFile& file) {
     const auto has = [&](const char* name) { return file.find(name) != nullptr; };
     const char* what = nullptr;
     if (has("hidden_states")) what = "hidden states of a run: no direction, but what one is computed from";
-    if (has("W_dec") || has("decoder.weight")) what = "a sparse autoencoder: ask for one of its features by the name feature:NUMBER";
+    if (has("W_dec") || has("decoder.weight"))
+        what = "a sparse autoencoder: ask for one of its features by the name feature:NUMBER";
     if (has("rotate_layer")) what = "a LoReFT intervention (rotate_layer): a map of the state, no direction";
     for (const TensorInfo& tensor : file.tensors())
         if (tensor.name.find(".lora_A.") != std::string::npos) what = "a LoRA adapter: weights, no direction";

@@ -2,13 +2,15 @@
 //   {"axis": [layers, hidden], "metadata"?: {...}}             assistant-axis: measured and pushed in at out(i)
 //   {"vector": [layers, hidden], "type": str, "role": str}     assistant-axis, one role: the same
 //   {"vectors": {name: {"layer": int, "vector": [hidden]}}, "experiments": [...]}
-//                                                              assistant-axis, capping: one row, its caps in the metadata
-//   {"dir": [hidden], "avg_proj": ...}                         vLLM-Hook: the layer is in its configuration, not in the file
+//                                                              assistant-axis, capping: one row, its caps in the
+//                                                              metadata
+//   {"dir": [hidden], "avg_proj": ...}                         vLLM-Hook: the layer is in its configuration, not in the
+//   file
+#include "steer/vector_payloads.h"
 #include "files/error.h"
 #include "files/json_value.h"
 #include "files/quote.h"
 #include "files/utf8.h"
-#include "steer/vector_payloads.h"
 
 #include <algorithm>
 #include <utility>
@@ -118,9 +120,10 @@ VectorPtr load_capping(TorchZip& file, const PickleNode& dict, const VectorOptio
     Vector draft;
     draft.name = replace_invalid_utf8(name);
     const PickleNode *layer = tree.find(chosen, "layer"), *row = tree.find(chosen, "vector");
-    if (layer == nullptr || layer->kind != Kind::integer || layer->integer < 0 || layer->integer >= kLayerMax || row == nullptr)
-        fail(STEER_ERR_FORMAT, "{}: the vector {} needs a \"layer\" of 0 to {} and a \"vector\"", file.name(), quote(draft.name),
-             kLayerMax - 1);
+    if (layer == nullptr || layer->kind != Kind::integer || layer->integer < 0 || layer->integer >= kLayerMax ||
+        row == nullptr)
+        fail(STEER_ERR_FORMAT, "{}: the vector {} needs a \"layer\" of 0 to {} and a \"vector\"", file.name(),
+             quote(draft.name), kLayerMax - 1);
     if (row->kind != Kind::tensor || tree.tensors[row->tensor].shape.size() != 1)
         fail(STEER_ERR_FORMAT, "{}: the vector {} is no tensor of one dimension", file.name(), quote(draft.name));
     VectorOptions placed = options;
@@ -132,16 +135,20 @@ VectorPtr load_capping(TorchZip& file, const PickleNode& dict, const VectorOptio
 
 } // namespace
 
-StoredSites set_tensor(Vector& draft, TorchZip& file, const PickleNode& node, MatrixRows kind, const VectorOptions& options) {
+StoredSites set_tensor(Vector& draft, TorchZip& file, const PickleNode& node, MatrixRows kind,
+                       const VectorOptions& options) {
     if (node.kind != Kind::tensor)
-        fail(STEER_ERR_UNSUPPORTED, "{}: {} where a tensor of rows should be", file.name(), pickle_kind_name(node.kind));
+        fail(STEER_ERR_UNSUPPORTED, "{}: {} where a tensor of rows should be", file.name(),
+             pickle_kind_name(node.kind));
     const PickleTensor& tensor = file.tree().tensors[node.tensor];
     uint64_t numbers = 1;
     for (const int64_t dim : tensor.shape)
-        if (dim == 0 || numbers > file.size() / static_cast<uint64_t>(dim)) // before any memory is taken for a view of little
-            fail(STEER_ERR_FORMAT, "{}: a tensor of shape [{}] in a file of {} bytes", file.name(), fmt::join(tensor.shape, ", "),
-                 file.size());
-        else numbers *= static_cast<uint64_t>(dim);
+        if (dim == 0 ||
+            numbers > file.size() / static_cast<uint64_t>(dim)) // before any memory is taken for a view of little
+            fail(STEER_ERR_FORMAT, "{}: a tensor of shape [{}] in a file of {} bytes", file.name(),
+                 fmt::join(tensor.shape, ", "), file.size());
+        else
+            numbers *= static_cast<uint64_t>(dim);
     return set_matrix(draft, file.read_floats(tensor), tensor.shape, kind, options, file.name());
 }
 
@@ -161,7 +168,8 @@ void refuse_known_dict(const TorchZip& file, const PickleNode& dict) {
     };
     static constexpr Known kKnown[] = {
         {"rotate_layer", "a LoReFT intervention (rotate_layer): a map of the state, no direction"},
-        {"source_representation", "an intervention of pyvene (source_representation); save that tensor alone, with torch.save"},
+        {"source_representation",
+         "an intervention of pyvene (source_representation); save that tensor alone, with torch.save"},
         {"projector1", "LM-Steer's projections (projector1, projector2): a map of the state, no direction"},
         {"A_", "a LinearTransport (A_, B_): a map of the state, no direction"},
         {"W_dec", "a sparse autoencoder; ask for one of its features by the name feature:NUMBER"},

@@ -11,6 +11,7 @@ VectorPtr load_named_payload(TorchZip& file, const PickleNode& dict, const Vecto
 // Refuses by name what is known and is no direction; returns where nothing is known.
 void refuse_known_dict(const TorchZip& file, const PickleNode& dict);
 
-StoredSites set_tensor(Vector& draft, TorchZip& file, const PickleNode& node, MatrixRows kind, const VectorOptions& options);
+StoredSites set_tensor(Vector& draft, TorchZip& file, const PickleNode& node, MatrixRows kind,
+                       const VectorOptions& options);
 
 } // namespace steer

@@ -24,10 +24,12 @@ Numbering number_rows(int64_t n, MatrixRows kind, const VectorOptions& options, 
     if (options.layer_count > 0) {
         if (n == options.layer_count) return outputs;
         if (n == options.layer_count + 1) return inputs;
-        fail(STEER_ERR_MISMATCH, "{}: {} rows; the model has {} layers, which makes {} or {} rows: it was made for another model", where,
-             n, options.layer_count, options.layer_count, options.layer_count + 1);
+        fail(STEER_ERR_MISMATCH,
+             "{}: {} rows; the model has {} layers, which makes {} or {} rows: it was made for another model", where, n,
+             options.layer_count, options.layer_count, options.layer_count + 1);
     }
-    if (options.site_measured != STEER_SITE_FROM_FILE) return options.site_measured == STEER_SITE_INPUT ? inputs : outputs;
+    if (options.site_measured != STEER_SITE_FROM_FILE)
+        return options.site_measured == STEER_SITE_INPUT ? inputs : outputs;
     return n % 2 == 0 ? outputs : inputs;
 }
 
@@ -39,7 +41,8 @@ void set_rows(Vector& draft, LayerRows write, const std::string& where, LayerRow
         for (const auto& [layer, values] : *rows) {
             if (values.empty()) fail(STEER_ERR_FORMAT, "{}: the row of layer {} is empty", where, layer);
             first = std::min(first, layer), last = std::max(last, layer);
-            if (draft.hidden_size == 0) draft.hidden_size = static_cast<int32_t>(std::min<size_t>(values.size(), INT32_MAX));
+            if (draft.hidden_size == 0)
+                draft.hidden_size = static_cast<int32_t>(std::min<size_t>(values.size(), INT32_MAX));
         }
     if (last < 0) fail(STEER_ERR_FORMAT, "{}: there is no row to push with", where);
     draft.layer_begin = first, draft.layer_end = last + 1;
@@ -53,15 +56,16 @@ void set_rows(Vector& draft, LayerRows write, const std::string& where, LayerRow
 
 void drop_zero_rows(LayerRows& rows) {
     std::erase_if(rows, [](const auto& row) {
-        return !row.second.empty() && std::all_of(row.second.begin(), row.second.end(), [](float value) { return value == 0.0f; });
+        return !row.second.empty() &&
+               std::all_of(row.second.begin(), row.second.end(), [](float value) { return value == 0.0f; });
     });
 }
 
 StoredSites set_matrix(Vector& draft, std::span<const float> values, std::span<const int64_t> shape, MatrixRows kind,
                        const VectorOptions& options, const std::string& where) {
     if (shape.empty() || shape.size() > 2)
-        fail(STEER_ERR_UNSUPPORTED, "{}: an array of shape [{}]; [hidden] or [layers, hidden] is what can be a vector", where,
-             fmt::join(shape, ", "));
+        fail(STEER_ERR_UNSUPPORTED, "{}: an array of shape [{}]; [hidden] or [layers, hidden] is what can be a vector",
+             where, fmt::join(shape, ", "));
     if (values.empty()) fail(STEER_ERR_FORMAT, "{}: an empty array", where);
     LayerRows rows;
     if (shape.size() == 1 || shape[0] == 1) {
@@ -72,7 +76,8 @@ StoredSites set_matrix(Vector& draft, std::span<const float> values, std::span<c
     const Numbering numbering = number_rows(shape[0], kind, options, where);
     const int64_t count = shape[0] - (numbering.last_behind_norm ? 1 : 0), width = shape[1];
     if (numbering.first + count > kLayerMax)
-        fail(STEER_ERR_FORMAT, "{}: {} rows from layer {} on, layers below {} are possible", where, count, numbering.first, kLayerMax);
+        fail(STEER_ERR_FORMAT, "{}: {} rows from layer {} on, layers below {} are possible", where, count,
+             numbering.first, kLayerMax);
     for (int64_t i = 0; i < count; ++i) {
         const auto row = values.subspan(static_cast<size_t>(i * width), static_cast<size_t>(width));
         rows[numbering.first + static_cast<int32_t>(i)].assign(row.begin(), row.end());

@@ -12,7 +12,8 @@ namespace steer {
 
 int32_t key_of(const Vector& vector, int32_t layer) {
     const int32_t key = vector.applied_at(layer) + 1;
-    if (key >= kLayerMax) fail(STEER_ERR_UNSUPPORTED, "vector {}: a row for layer {} would have no number", quote(vector.name), layer);
+    if (key >= kLayerMax)
+        fail(STEER_ERR_UNSUPPORTED, "vector {}: a row for layer {} would have no number", quote(vector.name), layer);
     return key;
 }
 
@@ -24,9 +25,11 @@ std::string vector_to_torch(const Vector& vector) {
         std::vector<uint16_t> halves(row.values.size());
         std::transform(row.values.begin(), row.values.end(), halves.begin(), float_to_f16);
         const bool lost = std::all_of(halves.begin(), halves.end(), [](uint16_t half) { return (half & 0x7fff) == 0; });
-        const bool large = std::any_of(halves.begin(), halves.end(), [](uint16_t half) { return (half & 0x7fff) == 0x7c00; });
+        const bool large =
+            std::any_of(halves.begin(), halves.end(), [](uint16_t half) { return (half & 0x7fff) == 0x7c00; });
         if (lost || large)
-            fail(STEER_ERR_UNSUPPORTED, "vector {}: the row of layer {} is too {} for float16: scale it, or take another format",
+            fail(STEER_ERR_UNSUPPORTED,
+                 "vector {}: the row of layer {} is too {} for float16: scale it, or take another format",
                  quote(vector.name), layer, lost ? "short" : "long");
         rows.emplace(key_of(vector, layer), std::move(halves));
     }

@@ -1,9 +1,12 @@
 // .svec, directions as JSON lists:
-//   1 (CAST)        {"model_type": str, "directions": {"20": [..]}, "explained_variances": {"20": x}}; key L was measured at the
+//   1 (CAST)        {"model_type": str, "directions": {"20": [..]}, "explained_variances": {"20": x}}; key L was
+//   measured at the
 //                   output of block L and is pushed in at its input, one block early
-//   2 (AISteer360)  {"20": [[..]]}, K lists per layer, of heads too; where it is measured and pushed in is not in the file. One
+//   2 (AISteer360)  {"20": [[..]]}, K lists per layer, of heads too; where it is measured and pushed in is not in the
+//   file. One
 //                   list and no heads make a direction of the stream, everything else does not
-// Which of the two: how deep the lists are nested. Written is the first, with all of a native file beside it under "steer".
+// Which of the two: how deep the lists are nested. Written is the first, with all of a native file beside it under
+// "steer".
 #include "files/error.h"
 #include "files/quote.h"
 #include "steer/vector_json.h"
@@ -57,7 +60,8 @@ LayerRows read_lists(const Json& directions, const std::string& where, bool& any
 void refuse_heads(const Json& json, const std::string& file) {
     for (const char* key : {"num_heads", "head_dim"})
         if (const Json* value = find_field(json, key); value != nullptr && !value->is_null())
-            fail(STEER_ERR_UNSUPPORTED, "{}: directions of attention heads (\"{}\"), not of the residual stream", file, key);
+            fail(STEER_ERR_UNSUPPORTED, "{}: directions of attention heads (\"{}\"), not of the residual stream", file,
+                 key);
 }
 
 void read_variances(const Json& json, Vector& draft, const std::string& file) {
@@ -66,9 +70,11 @@ void read_variances(const Json& json, Vector& draft, const std::string& file) {
     for (const auto& [key, value] : variances->items()) {
         int32_t layer = 0;
         const Json& number = value.is_array() && value.size() == 1 ? value.front() : value;
-        if (!number.is_number() || !parse_layer(key, layer) || layer < draft.layer_begin || layer >= draft.layer_end) continue;
+        if (!number.is_number() || !parse_layer(key, layer) || layer < draft.layer_begin || layer >= draft.layer_end)
+            continue;
         VectorRow& row = draft.write[static_cast<size_t>(layer - draft.layer_begin)];
-        if (row.present()) row.explained_variance = read_numbers(Json::array_t{number}, file + ": \"explained_variances\"")[0];
+        if (row.present())
+            row.explained_variance = read_numbers(Json::array_t{number}, file + ": \"explained_variances\"")[0];
     }
 }
 
@@ -88,7 +94,8 @@ VectorPtr finish_own(const Json& json, LayerRows keyed, const std::string& file,
     const Json& own = get_object(json, kOwn, file);
     TextMap metadata = read_metadata(own, where);
     const auto applied = metadata.find("steer.site_applied");
-    const int32_t by = applied != metadata.end() && applied->second == "input" ? 0 : -1; // a key is where CAST pushes in
+    const int32_t by =
+        applied != metadata.end() && applied->second == "input" ? 0 : -1; // a key is where CAST pushes in
     LayerRows rows, read;
     for (auto& [key, values] : keyed) {
         if (key + by < 0) fail(STEER_ERR_FORMAT, "{}: {} would be the row of layer {}", file, key, key + by);
@@ -134,7 +141,8 @@ std::string vector_to_svec(const Vector& vector) {
         const std::string key = std::to_string(key_of(vector, layer));
         if (row.present()) directions[key] = to_list(row.values);
         if (row.present() && !std::isnan(row.explained_variance)) variances[key] = double{row.explained_variance};
-        if (!vector.read.empty() && vector.read[index].present()) read[std::to_string(layer)] = to_list(vector.read[index].values);
+        if (!vector.read.empty() && vector.read[index].present())
+            read[std::to_string(layer)] = to_list(vector.read[index].values);
     }
     const TextMap stored = native_metadata(vector);
     Json metadata = Json::object();

@@ -1,5 +1,6 @@
 // What torch.save wrote: which payload is it? Never normalised. Payloads by name are in vector_payloads.cpp.
-//   {20: row, 21: row}           older persona files: row L was measured at the output of block L and is applied at its input, one
+//   {20: row, 21: row}           older persona files: row L was measured at the output of block L and is applied at its
+//   input, one
 //                                block early, because the tool that made these files does it so
 //   a tensor or numpy array      [layers, hidden], [layers + 1, hidden] or [hidden]: see set_matrix
 #include "files/error.h"
@@ -16,11 +17,14 @@ using Kind = PickleNode::Kind;
 
 [[noreturn]] void refuse_payload(const std::string& name, const std::string& what) {
     fail(STEER_ERR_UNSUPPORTED,
-         "{}: holds {}; a tensor of rows or a dict of layer number to one row, {{20: tensor[hidden]}}, is what can be read", name, what);
+         "{}: holds {}; a tensor of rows or a dict of layer number to one row, {{20: tensor[hidden]}}, is what can be "
+         "read",
+         name, what);
 }
 
 // The tensor of every layer, in the order of layers.
-std::map<int32_t, const PickleTensor*> find_rows(const PickleTree& tree, const PickleNode& dict, const std::string& name) {
+std::map<int32_t, const PickleTensor*> find_rows(const PickleTree& tree, const PickleNode& dict,
+                                                 const std::string& name) {
     std::map<int32_t, const PickleTensor*> rows;
     for (size_t i = 0; i < dict.items.size(); i += 2) {
         const PickleNode& key = tree.at(dict.items[i]);

@@ -35,16 +35,21 @@ void take(const Reader& reader, const std::string& bytes, Count& count) {
     }
 }
 
-// What is made once and kept was made by now: reading the same again leaves nothing behind.
+// What is made once and kept was made by now: reading the same again leaves nothing behind. What is kept may move to a piece
+// of memory that is a little larger; a leak grows every time.
 uint64_t left_behind(const Reader& reader, const Seed& seed) {
-    const uint64_t begin = heap_now();
-    generate(reader, seed, [&](const std::string& bytes) {
-        try {
-            reader.read(bytes);
-        } catch (const steer::Error&) {
-        }
-    });
-    return heap_now() - begin;
+    uint64_t least = UINT64_MAX;
+    for (int again = 0; again < 3 && least > 0; again++) {
+        const uint64_t begin = heap_now();
+        generate(reader, seed, [&](const std::string& bytes) {
+            try {
+                reader.read(bytes);
+            } catch (const steer::Error&) {
+            }
+        });
+        least = std::min(least, heap_now() - std::min(begin, heap_now()));
+    }
+    return least;
 }
 
 Count run(const Reader& reader) {
