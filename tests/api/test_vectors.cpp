@@ -134,6 +134,15 @@ TEST_CASE("extraction takes many pairs and long texts, says where it is, and sto
     steer_vector_layer row;
     OK(steer_vector_get_layer(vector, 1, STEER_ROWS_WRITE, &row, sizeof row, &err));
     CHECK(row.auc >= 0.0f); // held out groups were there
+    for (const int32_t method : {STEER_METHOD_PCA_CENTRED, STEER_METHOD_PCA_UNCENTRED, STEER_METHOD_PCA_PAIRS, STEER_METHOD_PROBE}) {
+        options.method = method;
+        Vector other;
+        OK(steer_vector_extract(model, pairs.data(), pairs.size(), &options, other.out(), &err));
+        OK(steer_vector_get_layer(other, 1, STEER_ROWS_READ, &row, sizeof row, &err));
+        CHECK(row.auc >= 0.0f);
+        if (method != STEER_METHOD_PROBE) CHECK(row.norm == Approx(1.0f));
+    }
+    options.method = STEER_METHOD_MEAN_DIFFERENCE;
     options.progress_fn = [](void*, float fraction) -> int32_t { return fraction > 0.3f; };
     steer_vector* out = nullptr;
     FAILS(steer_vector_extract(model, pairs.data(), pairs.size(), &options, &out, &err), STEER_ERR_CANCELLED, "stopped");
@@ -189,13 +198,13 @@ TEST_CASE("a vector goes through every format, and not into a model of another w
     steer_model_info info;
     OK(steer_model_get_info(model, &info, sizeof info, &err));
     const auto width = static_cast<size_t>(info.hidden_size), layers = static_cast<size_t>(info.layer_count);
-    const auto load_again = [&](size_t row_count, size_t row_width, int32_t format, steer_vector** out, steer_error* error) {
+    const auto load_again = [&](size_t row_count, size_t row_width, int32_t format, steer_vector** out, steer_error* told) {
         const std::vector<float> rows(row_count * row_width, 0.5f);
         Vector vector;
         OK(steer_vector_create(rows.data(), row_count, row_width, nullptr, vector.out(), &err));
         const std::string path = folder().path() + "/vector." + std::to_string(format);
         OK(steer_vector_save(vector, path.c_str(), format, &err));
-        return steer_vector_load(path.c_str(), &of_model, out, error);
+        return steer_vector_load(path.c_str(), &of_model, out, told);
     };
     for (const int32_t format : {STEER_FORMAT_NATIVE, STEER_FORMAT_GGUF, STEER_FORMAT_TORCH, STEER_FORMAT_SVEC}) {
         CAPTURE(format);
