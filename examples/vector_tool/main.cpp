@@ -1,7 +1,9 @@
-// steer_vector: makes persona vectors (extract), changes their format (convert), and shows them (inspect).
+// steer_vector: makes persona vectors (extract), changes their format (convert), shows them (inspect), mixes them (mix), and
+// watches one through talks (drift).
 #include "convert.h"
 #include "extract.h"
 #include "inspect.h"
+#include "measure_options.h"
 
 #include "steer/steer.h"
 
@@ -113,7 +115,7 @@ void read_layers(const std::string& layers, ExtractSettings& settings) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Makes persona vectors for libsteer, changes their format, shows them.", "steer_vector");
+    CLI::App app("Makes persona vectors for libsteer, changes their format, shows, mixes and measures them.", "steer_vector");
     app.require_subcommand(1);
     ExtractSettings settings;
     ConvertSettings convert_settings;
@@ -123,6 +125,10 @@ int main(int argc, char** argv) {
     const CLI::App* extract = add_extract(app, settings, layers);
     const CLI::App* convert = add_convert(app, convert_settings, convert_words);
     add_inspect(app, inspect_settings);
+    vector_tool::MixSettings mix_settings;
+    vector_tool::DriftSettings drift_settings;
+    const CLI::App* mix = vector_tool::add_mix(app, mix_settings);
+    const CLI::App* drift = vector_tool::add_drift(app, drift_settings);
     try {
         app.parse(argc, argv);
         read_layers(layers, settings);
@@ -134,6 +140,8 @@ int main(int argc, char** argv) {
     try {
         if (*extract) vector_tool::extract(settings);
         else if (*convert) vector_tool::convert(convert_settings);
+        else if (*mix) vector_tool::mix(mix_settings);
+        else if (*drift) vector_tool::drift(drift_settings);
         else vector_tool::inspect(inspect_settings);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "steer_vector: %s\n", error.what());
