@@ -1,13 +1,8 @@
 #include "loaded.h"
 
 namespace vector_tool {
-namespace {
 
-struct FreeModel {
-    void operator()(steer_model* model) const { steer_model_free(model); }
-};
-
-std::unique_ptr<steer_model, FreeModel> open_model(const std::string& folder) { // no weights
+std::shared_ptr<steer_model> open_model(const std::string& folder) {
     if (folder.empty()) return nullptr;
     steer_model_options options;
     steer_model_options_init(&options, sizeof options);
@@ -15,10 +10,8 @@ std::unique_ptr<steer_model, FreeModel> open_model(const std::string& folder) { 
     steer_model* model = nullptr;
     steer_error error;
     throw_if(steer_model_load(folder.c_str(), &options, &model, &error), error);
-    return std::unique_ptr<steer_model, FreeModel>(model);
+    return {model, steer_model_free};
 }
-
-} // namespace
 
 LoadedVector load_file(const std::string& path, const LoadSettings& settings) {
     const auto model = open_model(settings.model);

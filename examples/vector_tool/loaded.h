@@ -1,4 +1,4 @@
-// A vector from a file, and what it says of itself: shared by convert and inspect.
+// A vector from a file, and what it says of itself: shared by the commands.
 #pragma once
 
 #include "steer/steer.h"
@@ -25,6 +25,7 @@ inline void throw_if(steer_status status, const steer_error& error) {
     if (status != STEER_OK) throw std::runtime_error(error.message);
 }
 
+std::shared_ptr<steer_model> open_model(const std::string& folder); // without weights; none for an empty name
 LoadedVector load_file(const std::string& path, const LoadSettings& settings);
 steer_vector_info info_of(const LoadedVector& vector);
 std::string metadata_of(const LoadedVector& vector); // a JSON object

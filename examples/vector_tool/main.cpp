@@ -1,8 +1,10 @@
-// steer_vector: makes persona vectors (extract), changes their format (convert), and shows them (inspect).
+// steer_vector: makes persona vectors (extract), measures them (calibrate, sweep, drift), mixes them (mix), changes their format
+// (convert), and shows them (inspect).
 #include "calibrate.h"
 #include "convert.h"
 #include "extract.h"
 #include "inspect.h"
+#include "measure_options.h"
 #include "sweep.h"
 
 #include "steer/steer.h"
@@ -150,7 +152,7 @@ template<class Settings> void read_layers(const std::string& layers, Settings& s
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Makes persona vectors for libsteer, measures them, changes their format, shows them.", "steer_vector");
+    CLI::App app("Makes persona vectors for libsteer, measures and mixes them, changes their format, shows them.", "steer_vector");
     app.require_subcommand(1);
     ExtractSettings settings;
     ConvertSettings convert_settings;
@@ -164,6 +166,10 @@ int main(int argc, char** argv) {
     const CLI::App* calibrate = add_calibrate(app, calibrate_settings, band);
     const CLI::App* sweep = add_sweep(app, sweep_settings);
     add_inspect(app, inspect_settings);
+    vector_tool::MixSettings mix_settings;
+    vector_tool::DriftSettings drift_settings;
+    const CLI::App* mix = vector_tool::add_mix(app, mix_settings);
+    const CLI::App* drift = vector_tool::add_drift(app, drift_settings);
     try {
         app.parse(argc, argv);
         read_layers(layers, settings);
@@ -178,6 +184,8 @@ int main(int argc, char** argv) {
         else if (*convert) vector_tool::convert(convert_settings);
         else if (*calibrate) vector_tool::calibrate(calibrate_settings);
         else if (*sweep) vector_tool::sweep(sweep_settings);
+        else if (*mix) vector_tool::mix(mix_settings);
+        else if (*drift) vector_tool::drift(drift_settings);
         else vector_tool::inspect(inspect_settings);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "steer_vector: %s\n", error.what());

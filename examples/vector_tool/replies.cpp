@@ -2,12 +2,8 @@
 
 #include "loaded.h"
 
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cmath>
-#include <fstream>
-#include <set>
 
 namespace vector_tool {
 namespace {
@@ -115,24 +111,6 @@ ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::stri
     reply.ended = step.finish == STEER_FINISH_STOP_TOKEN;
     put_on_scale(reply.raw, natural, reply.own);
     return reply;
-}
-
-std::vector<std::string> read_prompts(const std::string& path, int32_t most) {
-    std::ifstream file(path);
-    if (!file) throw std::runtime_error(path + ": cannot be opened");
-    std::vector<std::string> prompts;
-    std::set<std::string> seen;
-    for (std::string line; std::getline(file, line);) {
-        if (line.empty()) continue;
-        if (const auto json = nlohmann::json::parse(line, nullptr, false); json.is_object() && json.contains("prompt"))
-            line = json["prompt"].get<std::string>();
-        if (seen.insert(line).second) prompts.push_back(line);
-    }
-    if (prompts.empty()) throw std::runtime_error(path + ": holds no prompts");
-    std::vector<std::string> chosen; // evenly spread
-    const size_t count = std::min(prompts.size(), static_cast<size_t>(most));
-    for (size_t i = 0; i < count; i++) chosen.push_back(prompts[i * prompts.size() / count]);
-    return chosen;
 }
 
 } // namespace vector_tool

@@ -24,6 +24,4 @@ struct ReplySettings {
 // vector is calibrated.
 ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::string& prompt, const ReplySettings& settings);
 
-std::vector<std::string> read_prompts(const std::string& path, int32_t most); // JSON lines with "prompt", or plain lines; each once
-
 } // namespace vector_tool

@@ -1,12 +1,14 @@
 #include "sweep.h"
 
 #include "picture.h"
+#include "prompts.h"
 #include "replies.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <set>
 
 namespace vector_tool {
 namespace {
@@ -103,6 +105,17 @@ void draw(const std::string& path, const std::vector<Row>& rows, float safe) {
     draw_panels(path, "strength (relative)", x, panels, safe, "safe maximum");
 }
 
+std::vector<std::string> choose_prompts(const std::string& path, int32_t most) { // each once, evenly spread
+    std::vector<std::string> distinct, chosen;
+    std::set<std::string> seen;
+    for (const std::string& prompt : read_prompts(path))
+        if (seen.insert(prompt).second) distinct.push_back(prompt);
+    if (distinct.empty()) throw std::runtime_error(path + ": holds no prompts");
+    const size_t count = std::min(distinct.size(), static_cast<size_t>(most));
+    for (size_t i = 0; i < count; i++) chosen.push_back(distinct[i * distinct.size() / count]);
+    return chosen;
+}
+
 } // namespace
 
 void sweep(const SweepSettings& settings) {
@@ -110,7 +123,7 @@ void sweep(const SweepSettings& settings) {
     const LoadedVector vector = load_file(settings.vector, settings.load);
     const steer_vector_info info = info_of(vector);
     if (info.calibrated == 0) throw std::runtime_error(settings.vector + ": is not calibrated: steer_vector calibrate comes first");
-    const std::vector<std::string> prompts = read_prompts(settings.prompts, settings.prompt_max), markers = read_markers(settings.markers);
+    const std::vector<std::string> prompts = choose_prompts(settings.prompts, settings.prompt_max), markers = read_markers(settings.markers);
     const float to = settings.to > settings.from ? settings.to : 1.5f * (std::isnan(info.strength_safe) ? 0.6f : info.strength_safe);
     std::vector<Row> rows;
     for (int32_t step = 0; step < settings.steps; step++) {
