@@ -33,7 +33,7 @@ class Drift {
         std::vector<Speaker> speakers;
         std::vector<steer_injection_id> pushes;
         for (size_t i = begin; i < end; i++) {
-            for (const bool steered : {true, false}) speakers.push_back(speaker(i));
+            speakers.push_back(speaker(i)), speakers.push_back(speaker(i)); // steered, plain
             pushes.push_back(speakers[speakers.size() - 2].push(vector_.get(), settings_.strength, settings_.unit));
         }
         std::vector<Speaker*> all;

@@ -98,7 +98,7 @@ void draw(const std::string& path, const std::vector<Row>& rows, float safe) {
         {"perplexity of the replies to the unsteered model", {line("perplexity", &Row::perplexity)}},
         {"the gauge: 0 neutral, 1 persona", {line("raw", &Row::raw), line("own", &Row::own), line("corrected", &Row::corrected),
                                              line("twin", &Row::twin)}},
-        {"share of replies", {line("ended by themselves", &Row::ended)}}};
+        {"share of replies", {line("ended itself", &Row::ended)}}};
     if (!std::isnan(rows.front().style)) panels.back().lines.push_back(line("with a marker", &Row::style));
     std::vector<float> x;
     for (const Row& row : rows) x.push_back(row.strength);

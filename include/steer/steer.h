@@ -254,12 +254,12 @@ typedef struct steer_injection_options {
     const steer_condition *conditions;             /* NULL: always */
     uint32_t condition_count;
     int32_t  layer_begin, layer_end;               /* rows of the vector, half open, clipped to what it has; init: 0, INT32_MAX */
-    int32_t  unit, span, rows;                     /* rows: init WRITE */
+    int32_t  unit, span, rows;                     /* rows: init WRITE; other units than RAW: a calibrated vector, whose band the layers of init then mean */
     float    strength;                             /* add: in unit; interval: share of the way, 1: whole. 0: off, for every op */
     float    strength_min, strength_max;           /* set, hold and guard stay within; init: -INFINITY, INFINITY */
     float    low, high;                            /* interval, in unit (gaps: 0 neutral, 1 persona). low = high: a pin; 0, 0 raw: ablation; -INFINITY, t: a ceiling */
     steer_gauge_id hold_gauge;                     /* not 0: strength is moved to keep this gauge at hold_target */
-    float    hold_target, hold_rate;               /* rate: most change of strength in one token */
+    float    hold_target, hold_rate;               /* rate: most change of strength in one token; no limits given: the safe maximum is one */
 } steer_injection_options;
 STEER_API void         steer_injection_options_init(steer_injection_options *o, size_t struct_size);
 STEER_API steer_status steer_injection_add(steer_session *s, const steer_injection_options *o, steer_injection_id *out, steer_error *err); /* [any] */
@@ -317,7 +317,7 @@ typedef struct steer_generation_options {
     const steer_logit_bias *biases;
     size_t                  bias_count;
     float    kl_budget;                            /* nats a token that steering may move the choice; needs the twin; INFINITY: no limit */
-    int32_t  guard;                                /* its limits come from the vectors' calibration */
+    int32_t  guard;                                /* its limits come from the vectors' calibration. REWIND: a step that withdraws has no token, its position is the last that stands */
 } steer_generation_options;
 enum {                                             /* why a turn ended; 0: it goes on */
     STEER_FINISH_NONE = 0, STEER_FINISH_STOP_TOKEN = 1, STEER_FINISH_STOP_TEXT = 2, STEER_FINISH_TOKEN_MAX = 3,

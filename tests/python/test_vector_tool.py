@@ -1,0 +1,67 @@
+"""steer_vector calibrate and sweep as a user runs them, on the demo model."""
+
+import csv
+import subprocess
+import xml.etree.ElementTree as tree
+
+import pytest
+
+import demo_sweep
+import steer_c as sc
+
+MODEL, VECTOR = demo_sweep.DEMO / "model", demo_sweep.DEMO / "vectors" / "gyaru.safetensors"
+PAIRS = demo_sweep.DEMO / "contrast.jsonl"
+
+
+@pytest.fixture(scope="module")
+def calibrated(torch_library, probe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tool")
+    pairs = folder / "pairs.jsonl"
+    lines = PAIRS.read_text(encoding="utf-8").splitlines()
+    pairs.write_text("\n".join(lines[::60]) + "\n", encoding="utf-8")
+    made = folder / "calibrated.safetensors"
+    done = run(probe, "calibrate", "--model", MODEL, "--pairs", pairs, VECTOR, made)
+    assert "safe maximum: " in done.stdout
+    return made
+
+
+def run(probe, *arguments, good=True):
+    done = subprocess.run([probe("steer_vector"), *map(str, arguments)], capture_output=True, text=True)
+    assert (done.returncode == 0) == good, done.stderr
+    return done
+
+
+def test_calibrate_writes_what_the_library_says(calibrated):
+    info = sc.Vector.load(calibrated).info
+    assert info.calibrated == 1 and 0.1 < info.strength_safe < 2.0
+
+
+def test_a_sweep_is_a_table_and_a_picture(calibrated, probe, tmp_path):
+    table, picture = tmp_path / "sweep.csv", tmp_path / "sweep.svg"
+    run(probe, "sweep", calibrated, "--model", MODEL, "--prompts", demo_sweep.DEMO / "prompts.jsonl", "--prompts-max", 3, "--steps", 3,
+        "--to", 0.6, "--tokens", 16, "--csv", table, "--picture", picture)
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert [float(row["strength"]) for row in rows] == pytest.approx([0.0, 0.3, 0.6])
+    assert float(rows[0]["kl"]) == pytest.approx(0.0, abs=1e-6)
+    assert float(rows[0]["kl"]) < float(rows[1]["kl"]) < float(rows[2]["kl"])
+    assert float(rows[0]["raw"]) == pytest.approx(float(rows[0]["twin"]), abs=1e-2)  # no push: every reading is the same
+    assert float(rows[2]["raw"]) > float(rows[2]["own"])
+    root = tree.parse(picture).getroot()
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}polyline")) == 8
+
+
+def test_a_budget_is_kept(calibrated, probe, tmp_path):
+    table = tmp_path / "sweep.csv"
+    run(probe, "sweep", calibrated, "--model", MODEL, "--prompts", demo_sweep.DEMO / "prompts.jsonl", "--prompts-max", 2, "--steps", 1,
+        "--from", 1.5, "--to", 1.5, "--tokens", 16, "--kl-budget", 0.25, "--csv", table)
+    [row] = csv.DictReader(table.open(encoding="utf-8"))
+    assert 0.1 < float(row["kl_p90"]) <= 0.25
+
+
+def test_what_cannot_be_is_said(calibrated, probe, tmp_path):
+    prompts = demo_sweep.DEMO / "prompts.jsonl"
+    assert "is not calibrated" in run(probe, "sweep", VECTOR, "--model", MODEL, "--prompts", prompts, good=False).stderr
+    empty = tmp_path / "empty.txt"
+    empty.write_text("\n")
+    assert "no prompts" in run(probe, "sweep", calibrated, "--model", MODEL, "--prompts", empty, good=False).stderr
+    assert "cannot be opened" in run(probe, "calibrate", "--model", MODEL, "--pairs", "/nowhere", VECTOR, tmp_path / "x", good=False).stderr
