@@ -69,18 +69,6 @@ void ask(steer_model* model, steer_session* session, const std::string& prompt) 
     throw_if(steer_session_set_tokens(session, 0, ids.data(), marks.data(), count, nullptr, &error), error);
 }
 
-// The raw reading has no calibrated scale while it holds the push; the scale's two numbers follow from two tokens' own
-// readings, on both scales.
-void put_on_scale(std::vector<float>& raw, const std::vector<float>& natural, const std::vector<float>& calibrated) {
-    size_t low = 0, high = 0;
-    for (size_t i = 0; i < natural.size(); i++) {
-        if (natural[i] < natural[low]) low = i;
-        if (natural[i] > natural[high]) high = i;
-    }
-    const float gain = natural.empty() ? NAN : (calibrated[high] - calibrated[low]) / (natural[high] - natural[low]);
-    for (float& value : raw) value = calibrated[low] + (value - natural[low]) * gain;
-}
-
 } // namespace
 
 ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::string& prompt, const ReplySettings& settings) {
@@ -93,7 +81,6 @@ ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::stri
                               read(session.get(), vector, STEER_READING_TWIN, STEER_SCALE_CALIBRATED)};
     ask(model, session.get(), prompt);
     ReplyTokens reply;
-    std::vector<float> natural;
     steer_step step;
     steer_error error;
     do {
@@ -102,14 +89,13 @@ ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::stri
         if (step.token < 0) continue;
         reply.kl.push_back(step.kl);
         reply.surprise.push_back(-step.twin_log_prob);
-        natural.push_back(step.gauges[slots[1]]);
-        reply.raw.push_back(step.gauges[slots[0]]);
+        reply.own_natural.push_back(step.gauges[slots[1]]);
+        reply.raw_natural.push_back(step.gauges[slots[0]]);
         reply.own.push_back(step.gauges[slots[2]]);
         reply.corrected.push_back(step.gauges[slots[3]]);
         reply.twin.push_back(step.gauges[slots[4]]);
     } while (step.finish == STEER_FINISH_NONE);
     reply.ended = step.finish == STEER_FINISH_STOP_TOKEN;
-    put_on_scale(reply.raw, natural, reply.own);
     return reply;
 }
 

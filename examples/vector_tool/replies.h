@@ -9,7 +9,8 @@
 namespace vector_tool {
 
 struct ReplyTokens { // one entry a token; gauges in gaps: 0 neutral, 1 persona
-    std::vector<float> kl, surprise, raw, own, corrected, twin; // surprise: -log p without steering
+    std::vector<float> kl, surprise, own, corrected, twin; // surprise: -log p without steering
+    std::vector<float> raw_natural, own_natural;           // not in gaps
     std::string text;
     bool ended = false; // by itself
 };

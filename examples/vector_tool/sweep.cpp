@@ -33,6 +33,16 @@ float mean(const std::vector<float>& values) {
     return static_cast<float>(sum / static_cast<double>(values.size()));
 }
 
+// The raw reading has no calibrated scale while it holds the push; the scale's two numbers follow from two tokens' own
+// readings, on both scales.
+float mean_raw(const std::vector<ReplyTokens>& replies) {
+    const std::vector<float> natural = all_of(replies, &ReplyTokens::own_natural), calibrated = all_of(replies, &ReplyTokens::own);
+    if (natural.empty()) return NAN;
+    const auto [low, high] = std::minmax_element(natural.begin(), natural.end());
+    const float at_low = calibrated[static_cast<size_t>(low - natural.begin())], at_high = calibrated[static_cast<size_t>(high - natural.begin())];
+    return at_low + (mean(all_of(replies, &ReplyTokens::raw_natural)) - *low) * (at_high - at_low) / (*high - *low);
+}
+
 float percentile_90(std::vector<float> values) {
     if (values.empty()) return NAN;
     std::sort(values.begin(), values.end());
@@ -67,7 +77,7 @@ Row summary(float strength, const std::vector<ReplyTokens>& replies, const std::
     row.ended = static_cast<float>(std::count_if(replies.begin(), replies.end(), [](const ReplyTokens& r) { return r.ended; })) /
                 static_cast<float>(replies.size());
     row.style = marked_share(replies, markers);
-    row.raw = mean(all_of(replies, &ReplyTokens::raw)), row.own = mean(all_of(replies, &ReplyTokens::own));
+    row.raw = mean_raw(replies), row.own = mean(all_of(replies, &ReplyTokens::own));
     row.corrected = mean(all_of(replies, &ReplyTokens::corrected)), row.twin = mean(all_of(replies, &ReplyTokens::twin));
     return row;
 }
