@@ -15,18 +15,18 @@
 #define CHECKED_OK(call)                                                                                                    \
     do {                                                                                                                    \
         steer_error err{};                                                                                                  \
-        const steer_status status = (call);                                                                                 \
-        INFO(#call << ": " << steer_status_name(status) << ": " << err.message);                                            \
-        REQUIRE(status == STEER_OK);                                                                                        \
+        const steer_status call_status = (call);                                                                            \
+        INFO(#call << ": " << steer_status_name(call_status) << ": " << err.message);                                       \
+        REQUIRE(call_status == STEER_OK);                                                                                   \
     } while (false)
 
 // The call must fail with a status, and its words must hold a part.
 #define FAILS(call, expected, words)                                                                                        \
     do {                                                                                                                    \
         steer_error err{};                                                                                                  \
-        const steer_status status = (call);                                                                                 \
+        const steer_status call_status = (call);                                                                            \
         INFO(#call << ": " << err.message);                                                                                 \
-        CHECK(std::string(steer_status_name(status)) == #expected);                                                         \
+        CHECK(std::string(steer_status_name(call_status)) == #expected);                                                    \
         CHECK(err.status == expected);                                                                                      \
         CHECK_THAT(err.message, Catch::Contains(words));                                                                    \
     } while (false)

@@ -25,7 +25,7 @@ struct Host {
     explicit Host(bool turned = false) {
         GaugeSpec reads;
         reads.vector = vector;
-        reads.own = true;
+        reads.reading = Reading::own;
         reads.layer_end = 1;
         gauge = controls.add_gauge(reads);
         if (turned) add(2, {rule(0.5f)}), add(1, {rule(0.0f), gate()});
