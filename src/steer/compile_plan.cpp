@@ -174,7 +174,8 @@ uint64_t condition_key(const ConditionSpec& condition) {
     uint64_t key = mix(condition.same_pass ? 2 : 1, comparator.below ? 2 : 1);
     key = mix(mix(key, std::bit_cast<uint32_t>(comparator.enter)), std::bit_cast<uint32_t>(comparator.leave));
     key = mix(mix(key, condition.group), static_cast<uint64_t>(condition.reads->reduce));
-    key = mix(key, static_cast<uint64_t>(condition.reads->window));
+    key = mix(mix(key, static_cast<uint64_t>(condition.reads->window)), static_cast<uint64_t>(condition.reads->reading));
+    key = mix(key, condition.reads->calibrated ? 1 : 0);
     for (const Probe& probe : probes_of(*condition.reads)) {
         key = mix(mix(key, static_cast<uint64_t>(probe.site + 1)), probe.direction_key);
         key = mix(key, static_cast<uint64_t>(probe.tap) | static_cast<uint64_t>(probe.metric) << 8 | uint64_t{probe.own} << 16);

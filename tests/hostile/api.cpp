@@ -128,7 +128,7 @@ class Script {
             std::memcpy(&out, outs.data() + i * size, std::min(size, sizeof out));
             if (size >= sizeof out) take_step(*asked[i], out);
             else if (size < offsetof(steer_step, token) + 4) resync(*asked[i]);
-            else if (out.status == STEER_OK && out.token >= 0) asked[i]->tokens.push_back(out.token);
+            else if (out.status == STEER_OK) note_tokens(*asked[i], out);
         }
     }
 

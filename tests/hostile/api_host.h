@@ -112,6 +112,14 @@ inline void check_conversation(const Conversation& one) {
     promise(info.token_count <= info.context_max && info.reply_count >= 0, "more tokens than the context");
 }
 
+// A token that was said, or some that the guard took back.
+inline void note_tokens(Conversation& one, const steer_step& step) {
+    const bool withdrawn = (step.flags & STEER_STEP_GUARD) != 0 && step.token < 0;
+    if (withdrawn) promise(step.position >= 0 && static_cast<size_t>(step.position) < one.tokens.size(), "more was taken back than said");
+    if (withdrawn) one.tokens.resize(static_cast<size_t>(step.position) + 1);
+    if (step.token >= 0) one.tokens.push_back(step.token);
+}
+
 // An outcome, and what it did to the conversation.
 inline void take_step(Conversation& one, const steer_step& step) {
     promise(step.gauges && step.gauge_push_free && step.strengths && step.top && step.prompt_log_probs && step.bytes.data &&
@@ -124,10 +132,11 @@ inline void take_step(Conversation& one, const steer_step& step) {
     promise(step.token >= -1 && step.token < tiny::kRealVocabulary, "a token that is none");
     promise(step.gauge_count <= 255 && step.strength_count <= 255 && step.top_count <= 20, "odd counts");
     promise(steer::is_valid_utf8({step.text.data, step.text.size}), "half a character");
-    if (step.token < 0) return;
-    promise(step.position == static_cast<int32_t>(one.tokens.size()), "a token at another place");
-    promise(step.log_prob <= 0.0f && std::isfinite(step.log_prob) && step.entropy >= 0.0f, "odd figures of a token");
-    one.tokens.push_back(step.token);
+    if (step.token >= 0) {
+        promise(step.position == static_cast<int32_t>(one.tokens.size()), "a token at another place");
+        promise(step.log_prob <= 0.0f && std::isfinite(step.log_prob) && step.entropy >= 0.0f, "odd figures of a token");
+    }
+    note_tokens(one, step);
 }
 
 } // namespace hostile
