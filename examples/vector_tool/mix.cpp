@@ -45,11 +45,13 @@ LoadedVector combined(const std::vector<LoadedVector>& vectors, const std::vecto
 }
 
 std::vector<LayerRows> orthogonal(std::vector<LayerRows> layers, Orthogonal method) {
-    for (LayerRows& at : layers) try {
+    for (LayerRows& at : layers) {
+        try {
             at.rows = made_orthogonal(at.rows, method);
         } catch (const std::exception& error) {
             throw std::runtime_error("layer " + std::to_string(at.layer) + ": " + error.what());
         }
+    }
     return layers;
 }
 
