@@ -4,7 +4,6 @@
 #include "run/log.h"
 #include "run/session.h"
 #include "run/smoothed.h"
-#include "run/teacher_states.h"
 #include "steer/strength.h"
 #include "text/scripts.h"
 
@@ -47,7 +46,7 @@ class ReplyMaker {
         gauge_.layer_end = gauge_.layer_begin + 1;
     }
 
-    Reply make(const std::vector<int32_t>& ids, const std::vector<uint8_t>& marks, size_t number, float strength) const {
+    Reply make(const EncodedPassage& asked, size_t number, float strength) const {
         Session session(model_, {.twin = true});
         Generation generation = model_->generation();
         generation.seed = seed_ + number + 1; // the same noise at every strength
@@ -59,12 +58,12 @@ class ReplyMaker {
             gauge.reading = reading;
             session.controls().add_gauge(std::move(gauge));
         }
-        session.set_tokens(0, ids, marks.data());
+        session.set_tokens(0, asked.ids, asked.marks.data());
         return listen(session, strength);
     }
 
     // The twin's log-probabilities of given replies are those of a session that nothing steers.
-    float surprise_of(const ForcedText& text) const {
+    float surprise_of(const EncodedPassage& text) const {
         Session session(model_, {});
         Generation generation = model_->generation();
         generation.seed = 1;
@@ -154,13 +153,6 @@ const char* failing_rule(const Judgement& now, const Judgement& base, float refe
     return nullptr;
 }
 
-struct Prompt {
-    std::vector<int32_t> ids;
-    std::vector<uint8_t> marks;
-};
-
-Passage without_reply(const Passage& passage) { return {passage.system, passage.prompt, std::nullopt}; }
-
 // Each question once, as the neutral side asks it.
 std::vector<const ContrastPair*> choose_pairs(const std::vector<ContrastPair>& pairs) {
     std::set<std::pair<std::string, std::string>> seen;
@@ -195,13 +187,11 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
     }
     const ReplyMaker maker(model, vector, seed);
     ScriptCount known;
-    std::vector<Prompt> prompts;
+    std::vector<EncodedPassage> prompts;
     std::vector<float> reference;
     for (const ContrastPair* pair : chosen) {
-        EncodedPassage asked = encode_passage(*model, without_reply(pair->negative));
-        prompts.push_back({std::move(asked.ids), std::move(asked.marks)});
-        const EncodedPassage answered = encode_passage(*model, {pair->negative.system, pair->negative.prompt, pair->positive.reply});
-        reference.push_back(maker.surprise_of({answered.ids, answered.marks, {}}));
+        prompts.push_back(encode_passage(*model, {pair->negative.system, pair->negative.prompt, std::nullopt}));
+        reference.push_back(maker.surprise_of(encode_passage(*model, {pair->negative.system, pair->negative.prompt, pair->positive.reply})));
         for (const Passage* side : {&pair->negative, &pair->positive}) count_scripts(*side->reply, known);
     }
     Judgement base;
@@ -211,7 +201,7 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
         const float strength = static_cast<float>(step) * kGridStep;
         std::vector<Reply> replies;
         for (size_t i = 0; i < prompts.size(); i++) {
-            replies.push_back(maker.make(prompts[i].ids, prompts[i].marks, i, strength));
+            replies.push_back(maker.make(prompts[i], i, strength));
             advance((static_cast<float>(step) + static_cast<float>(i) / static_cast<float>(prompts.size())) * kGridStep / kStrengthMost);
         }
         const Judgement now = judge(replies);

@@ -51,10 +51,10 @@ double norm_of(const float* x, size_t size) {
     return std::sqrt(squares);
 }
 
-// Readings of one text: [tokens][layers][metrics].
-struct TextReadings {
-    std::vector<Readings> values;
-    std::vector<std::vector<float>> norms, along; // [layers][tokens], where a row is applied: |x|, projection on the write row
+using TextReadings = std::vector<Readings>; // of one text: [tokens][layers]
+
+struct TextStream { // of one text, where a row is applied: |x|, projection on the write row
+    std::vector<std::vector<float>> norms, along; // [layers][tokens]
 };
 
 class Reader {
@@ -64,23 +64,28 @@ class Reader {
     SiteRange range() const { return sites_.range; }
 
     void read(std::span<const float> states, TextReadings& out) const {
-        const auto hidden = static_cast<size_t>(vector_.hidden_size);
-        out.norms.resize(static_cast<size_t>(vector_.layer_end - vector_.layer_begin));
-        out.along.resize(out.norms.size());
         for (size_t at = 0; at < states.size(); at += sites_.state_size()) {
             const float* state = states.data() + at;
             if (!std::isfinite(state[sites_.state_size() - 1]))
                 fail(STEER_ERR_NUMERIC, "a state of a passage is not finite: the model's weights are broken");
             for (int32_t layer = vector_.layer_begin; layer < vector_.layer_end; layer++) {
                 const VectorRow* row = vector_.row(layer, STEER_ROWS_READ);
-                out.values.push_back(row == nullptr ? Readings{} : read_state(sites_.measured(state, layer), *row));
-                const auto index = static_cast<size_t>(layer - vector_.layer_begin);
-                const float* applied = sites_.applied(state, layer);
-                const VectorRow* pushed = vector_.row(layer, STEER_ROWS_WRITE);
-                out.norms[index].push_back(static_cast<float>(norm_of(applied, hidden)));
-                out.along[index].push_back(pushed == nullptr ? Calibration::kNaN : read_state(applied, *pushed)[1]);
+                out.push_back(row == nullptr ? Readings{} : read_state(sites_.measured(state, layer), *row));
             }
         }
+    }
+
+    void read_stream(std::span<const float> states, TextStream& out) const {
+        out.norms.resize(static_cast<size_t>(vector_.layer_end - vector_.layer_begin));
+        out.along.resize(out.norms.size());
+        for (size_t at = 0; at < states.size(); at += sites_.state_size())
+            for (int32_t layer = vector_.layer_begin; layer < vector_.layer_end; layer++) {
+                const auto index = static_cast<size_t>(layer - vector_.layer_begin);
+                const float* applied = sites_.applied(states.data() + at, layer);
+                const VectorRow* pushed = vector_.row(layer, STEER_ROWS_WRITE);
+                out.norms[index].push_back(static_cast<float>(norm_of(applied, static_cast<size_t>(vector_.hidden_size))));
+                out.along[index].push_back(pushed == nullptr ? Calibration::kNaN : read_state(applied, *pushed)[1]);
+            }
     }
 
     // The same less what was pushed: [sites][hidden size].
@@ -108,20 +113,28 @@ class Reader {
     Sites sites_;
 };
 
-std::vector<TextReadings> read_texts(Model& model, const Reader& reader, std::span<const ForcedText> texts,
-                                     const std::function<void()>& advance) {
-    std::vector<TextReadings> all(texts.size());
-    for (size_t i = 0; i < texts.size(); i++) {
-        visit_states(model, texts.subspan(i, 1), reader.range(), nullptr, {},
-                     [&](size_t, std::span<const float> states) { reader.read(states, all[i]); });
+struct Voice { // of each text
+    std::vector<TextReadings> readings;
+    std::vector<TextStream> streams;
+};
+
+Voice read_voice(Model& model, const Reader& reader, std::span<const ForcedText> texts, const std::function<void()>& advance) {
+    Voice voice;
+    for (const ForcedText& text : texts) {
+        TextReadings& readings = voice.readings.emplace_back();
+        TextStream& stream = voice.streams.emplace_back();
+        visit_states(model, text, reader.range(), nullptr, {}, [&](std::span<const float> states) {
+            reader.read(states, readings);
+            reader.read_stream(states, stream);
+        });
         advance();
     }
-    return all;
+    return voice;
 }
 
-float typical_norm(const std::vector<TextReadings>& texts, size_t layer) {
+float typical_norm(const std::vector<TextStream>& texts, size_t layer) {
     std::vector<float> norms;
-    for (const TextReadings& text : texts) norms.insert(norms.end(), text.norms[layer].begin(), text.norms[layer].end());
+    for (const TextStream& text : texts) norms.insert(norms.end(), text.norms[layer].begin(), text.norms[layer].end());
     const float all = percentile(norms, 50.0f);
     std::erase_if(norms, [&](float norm) { return norm > kSinkNorm * all; });
     return percentile(norms, 50.0f);
@@ -131,23 +144,23 @@ std::vector<float> smoothed(const std::vector<TextReadings>& texts, size_t layer
     std::vector<float> means, of_text;
     for (const TextReadings& text : texts) {
         of_text.clear();
-        for (size_t i = layer; i < text.values.size(); i += layers) of_text.push_back(text.values[i][static_cast<size_t>(metric)]);
+        for (size_t i = layer; i < text.size(); i += layers) of_text.push_back(text[i][static_cast<size_t>(metric)]);
         append_running_means(of_text, length, means);
     }
     return means;
 }
 
-float mean_along(const std::vector<TextReadings>& texts, size_t layer) {
+float mean_along(const std::vector<TextStream>& texts, size_t layer) {
     double sum = 0.0, count = 0.0;
-    for (const TextReadings& text : texts)
+    for (const TextStream& text : texts)
         for (const float value : text.along[layer]) sum += double{value}, count++;
     return static_cast<float>(sum / count);
 }
 
 ForcedText to_forced(EncodedPassage passage) {
-    ForcedText text{std::move(passage.ids), std::move(passage.marks), {}};
-    for (size_t i = 1; i < text.marks.size(); i++)
-        if (text.marks[i] != 0) text.choosing.push_back(static_cast<int32_t>(i) - 1);
+    ForcedText text{std::move(passage), {}};
+    for (size_t i = 1; i < text.passage.marks.size(); i++)
+        if (text.passage.marks[i] != 0) text.choosing.push_back(static_cast<int32_t>(i) - 1);
     if (text.choosing.empty()) fail(STEER_ERR_ARG, "a passage has no reply: calibration reads replies");
     return text;
 }
@@ -168,17 +181,17 @@ CalibrationTexts encode_texts(const Model& model, const std::vector<ContrastPair
 void measure_scales(Model& model, const Vector& vector, const CalibrationTexts& texts, Calibration& calibration,
                     const std::function<void()>& advance) {
     const Reader reader(vector);
-    const auto neutral = read_texts(model, reader, texts.neutral, advance), persona = read_texts(model, reader, texts.persona, advance);
+    const Voice neutral = read_voice(model, reader, texts.neutral, advance), persona = read_voice(model, reader, texts.persona, advance);
     const size_t layers = calibration.layers();
     for (size_t layer = 0; layer < layers; layer++) {
         const bool there = vector.row(vector.layer_begin + static_cast<int32_t>(layer), STEER_ROWS_WRITE) != nullptr;
-        calibration.rho.push_back(there ? typical_norm(neutral, layer) : Calibration::kNaN);
-        calibration.neutral.push_back(mean_along(neutral, layer));
-        calibration.persona.push_back(mean_along(persona, layer));
+        calibration.rho.push_back(there ? typical_norm(neutral.streams, layer) : Calibration::kNaN);
+        calibration.neutral.push_back(mean_along(neutral.streams, layer));
+        calibration.persona.push_back(mean_along(persona.streams, layer));
         for (int32_t metric = 0; metric < kMetrics; metric++)
             for (const size_t length : {size_t{1}, size_t{8}, SIZE_MAX})
-                calibration.scales.push_back(make_scale(smoothed(neutral, layers, layer, metric, length),
-                                                        smoothed(persona, layers, layer, metric, length)));
+                calibration.scales.push_back(make_scale(smoothed(neutral.readings, layers, layer, metric, length),
+                                                        smoothed(persona.readings, layers, layer, metric, length)));
     }
     int32_t last = calibration.band_end - 1;
     while (vector.row(last, STEER_ROWS_WRITE) == nullptr) last--;
@@ -209,12 +222,12 @@ void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& te
         for (const auto* voice : {&texts.neutral, &texts.persona})
             for (size_t i = 0; i < count; i++) {
                 TextReadings readings;
-                visit_states(model, std::span(*voice).subspan(i, 1), reader.range(), &plan.row, strengths,
-                             [&](size_t, std::span<const float> states) { reader.read(reader.without(states, pushed), readings); });
-                for (size_t at = 0; at < readings.values.size(); at++)
+                visit_states(model, (*voice)[i], reader.range(), &plan.row, strengths,
+                             [&](std::span<const float> states) { reader.read(reader.without(states, pushed), readings); });
+                for (size_t at = 0; at < readings.size(); at++)
                     for (size_t metric = 0; metric < kMetrics; metric++)
-                        sums[at % calibration.layers() * kMetrics + metric] += double{readings.values[at][metric]};
-                tokens += static_cast<double>(readings.values.size()) / static_cast<double>(calibration.layers());
+                        sums[at % calibration.layers() * kMetrics + metric] += double{readings[at][metric]};
+                tokens += static_cast<double>(readings.size()) / static_cast<double>(calibration.layers());
                 advance();
             }
         for (double& sum : sums) sum /= tokens;

@@ -124,13 +124,8 @@ steer_session_info Session::info() const {
     info.context_max = context_max_;
     info.seed = generation()->seed;
     const auto pool = model_->pool();
-    std::shared_ptr<const FrozenStrengths> frozen;
-    {
-        const std::lock_guard lock(list_mutex_);
-        frozen = frozen_;
-    }
-    const SettledSteering settled = controls_.settled(*frozen);
     const std::lock_guard lock(list_mutex_);
+    const SettledSteering settled = controls_.settled(frozen_ ? *frozen_ : FrozenStrengths{});
     const bool cache_there = pool_ && pool_ == pool;
     info.turn = turn_.load();
     info.token_count = list_.size();

@@ -127,7 +127,7 @@ class Session {
     BlockTable blocks_, twin_blocks_;     // of the same positions
     StepControls step_controls_;
     Guard guard_;
-    std::shared_ptr<const FrozenStrengths> frozen_ = std::make_shared<FrozenStrengths>(); // under list_mutex_
+    std::shared_ptr<const FrozenStrengths> frozen_; // under list_mutex_; nullptr: nothing is
     ReplyText text_;
     ReplyConstraint constraint_;
     GenerationPtr text_settings_;         // whose stop texts text_ knows, whose constraint constraint_ is

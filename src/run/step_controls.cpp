@@ -188,6 +188,7 @@ bool StepControls::follow_gauges(std::span<const float> gauges) {
 }
 
 std::shared_ptr<const FrozenStrengths> StepControls::frozen() const {
+    if (held_.empty() && guard_ == 1.0f) return nullptr;
     auto frozen = std::make_shared<FrozenStrengths>();
     frozen->guard = guard_;
     for (const Held& one : held_) frozen->held.emplace_back(one.id, one.hold.strength());

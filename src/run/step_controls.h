@@ -30,8 +30,8 @@ struct PlanInForce { // immutable, shared by forks
 class StepControls {
   public:
     // Reads the controls: a new plan where something was added or removed, new strengths. samples: the step makes a token,
-    // so ramps move on by one. conditions: as they stand at the step's first position, `position`.
-    // guard: what every strength is multiplied with.
+    // so ramps move on by one. conditions: as they stand at the step's first position, `position`. guard: what every strength
+    // is multiplied with.
     void begin_step(const Controls& controls, int32_t layer_count, bool samples,
                     const ConditionHistory& conditions = {}, int32_t position = 0, float guard = 1.0f);
 
@@ -56,7 +56,7 @@ class StepControls {
 
     // After a sampled token: held strengths move. True: one cannot reach its target.
     bool follow_gauges(std::span<const float> gauges); // by slot
-    std::shared_ptr<const FrozenStrengths> frozen() const;
+    std::shared_ptr<const FrozenStrengths> frozen() const; // nullptr: nothing is
     GuardLimits guard_limits() const; // the widest of the vectors that push
 
     void begin_turn(); // windows start anew

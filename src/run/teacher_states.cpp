@@ -12,21 +12,22 @@ constexpr size_t kPassMin = 16, kPassMax = 1024; // tokens
 class Walk {
   public:
     Walk(Model& model, const ForcedText& text, SiteRange sites) : model_(model), text_(text), sites_(sites) {
-        for (size_t i = 0; i < text.ids.size(); i++)
-            chooses_reply_.push_back(i + 1 < text.marks.size() && text.marks[i + 1] != 0);
+        const std::vector<uint8_t>& marks = text.passage.marks;
+        for (size_t i = 0; i < marks.size(); i++) chooses_reply_.push_back(i + 1 < marks.size() && marks[i + 1] != 0);
     }
 
-    void run(const RowPlan* plan, std::span<const float> strengths, const std::function<void(std::span<const float>)>& visit) {
+    void run(const RowPlan* plan, std::span<const float> strengths, const StateVisitor& visit) {
         const size_t most = std::clamp(kStateBytes / (state_size() * sizeof(float)), kPassMin, kPassMax);
-        for (size_t begin = 0; begin < text_.ids.size(); begin += most) {
-            compute(begin, std::min(text_.ids.size(), begin + most), plan, strengths);
+        const size_t size = text_.passage.ids.size();
+        for (size_t begin = 0; begin < size; begin += most) {
+            compute(begin, std::min(size, begin + most), plan, strengths);
             if (!states_.empty()) visit(states_);
         }
     }
 
+  private:
     size_t state_size() const { return sites_.count() * static_cast<size_t>(model_.config().hidden_size); }
 
-  private:
     void compute(size_t begin, size_t end, const RowPlan* plan, std::span<const float> strengths) {
         std::vector<int32_t> positions, tokens;
         for (size_t i = begin; i < end; i++) positions.push_back(static_cast<int32_t>(i));
@@ -39,7 +40,7 @@ class Walk {
             blocks_.make_writable(static_cast<int32_t>(begin), static_cast<int32_t>(end));
             const BatchRow row{0, static_cast<int32_t>(end - begin), static_cast<int32_t>(end), blocks_.blocks(), plan, strengths, {}};
             const Capture capture{sites_.begin, sites_.end, Tap::after, tokens, states_.data(), true};
-            Batch batch{.ids = std::span(text_.ids).subspan(begin, end - begin), .positions = positions,
+            Batch batch{.ids = std::span(text_.passage.ids).subspan(begin, end - begin), .positions = positions,
                         .chooses_reply = std::span(chooses_reply_).subspan(begin, end - begin), .rows = {&row, 1}};
             if (!tokens.empty()) batch.captures = {&capture, 1};
             Results results;
@@ -57,12 +58,9 @@ class Walk {
 
 } // namespace
 
-void visit_states(Model& model, std::span<const ForcedText> texts, SiteRange sites, const RowPlan* plan,
-                  std::span<const float> strengths, const StateVisitor& visit) {
-    for (size_t i = 0; i < texts.size(); i++) {
-        Walk walk(model, texts[i], sites);
-        walk.run(plan, strengths, [&](std::span<const float> states) { visit(i, states); });
-    }
+void visit_states(Model& model, const ForcedText& text, SiteRange sites, const RowPlan* plan, std::span<const float> strengths,
+                  const StateVisitor& visit) {
+    Walk(model, text, sites).run(plan, strengths, visit);
 }
 
 } // namespace steer

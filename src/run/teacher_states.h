@@ -2,7 +2,7 @@
 // calibration.
 #pragma once
 
-#include "run/model.h"
+#include "run/extraction.h"
 #include "steer/plan.h"
 
 #include <functional>
@@ -12,9 +12,8 @@
 namespace steer {
 
 struct ForcedText {
-    std::vector<int32_t> ids;
-    std::vector<uint8_t> marks;
-    std::vector<int32_t> choosing; // positions whose states chose a token of a reply, ascending
+    EncodedPassage passage;
+    Positions choosing; // whose states chose a token of a reply
 };
 
 struct SiteRange {
@@ -22,11 +21,10 @@ struct SiteRange {
     size_t count() const { return static_cast<size_t>(end - begin); }
 };
 
-// visit(text, states): states [n][sites][hidden size] of the next n of choosing, after the operators of their site; valid
-// inside the call. A long text comes in several pieces, in order.
-// plan nullptr: nothing is pushed.
-using StateVisitor = std::function<void(size_t text, std::span<const float> states)>;
-void visit_states(Model& model, std::span<const ForcedText> texts, SiteRange sites, const RowPlan* plan,
-                  std::span<const float> strengths, const StateVisitor& visit);
+// visit is given states [n][sites][hidden size] of the next n of choosing, after the operators of their site; valid inside the
+// call. A long text comes in several pieces, in order. plan nullptr: nothing is pushed.
+using StateVisitor = std::function<void(std::span<const float> states)>;
+void visit_states(Model& model, const ForcedText& text, SiteRange sites, const RowPlan* plan, std::span<const float> strengths,
+                  const StateVisitor& visit);
 
 } // namespace steer

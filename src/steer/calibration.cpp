@@ -1,26 +1,14 @@
 #include "steer/calibration.h"
 
+#include "steer/held_out.h"
+
 #include <algorithm>
-#include <cmath>
 
 namespace steer {
 namespace {
 
 constexpr float kSeparationMin = 1.0f; // below it 0 and 1 of a scale mean next to nothing
 constexpr int32_t kReplyWindow = 32;   // from here on a window is nearer to a whole reply than to eight tokens
-
-struct Moments {
-    double mean = 0.0, variance = 0.0;
-};
-
-Moments moments(const std::vector<float>& samples) {
-    Moments of;
-    for (const float sample : samples) of.mean += double{sample};
-    of.mean /= static_cast<double>(samples.size());
-    for (const float sample : samples) of.variance += (double{sample} - of.mean) * (double{sample} - of.mean);
-    of.variance /= std::max(1.0, static_cast<double>(samples.size()) - 1.0);
-    return of;
-}
 
 } // namespace
 
@@ -64,10 +52,8 @@ GaugeScale make_scale(std::vector<float> neutral, std::vector<float> persona) {
         scale.neutral[i] = percentile(neutral, kPercentiles[i]);
         scale.persona[i] = percentile(persona, kPercentiles[i]);
     }
-    if (neutral.size() < 2 || persona.size() < 2) return scale;
-    const Moments low = moments(neutral), high = moments(persona);
-    const double spread = std::sqrt((low.variance + high.variance) / 2.0);
-    if (spread > 0.0) scale.separation = static_cast<float>((high.mean - low.mean) / spread);
+    const Projections on_row{{persona.begin(), persona.end()}, {neutral.begin(), neutral.end()}};
+    scale.separation = static_cast<float>(on_row.separation());
     return scale;
 }
 

@@ -26,6 +26,7 @@ struct Moments { // of d = p - q under p_l
 };
 
 float largest_between(const Pair& pair, float share) {
+    if (share == 0.0f || share == 1.0f) return 0.0f; // at both ends it is a row less its own maximum
     float lanes[kLogitBlock];
     std::fill(lanes, lanes + kLogitBlock, kNever);
     const size_t size = pair.steered.size(), whole = size / kLogitBlock * kLogitBlock;

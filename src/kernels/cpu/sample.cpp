@@ -92,7 +92,7 @@ int32_t draw_by_noise(const FilteredLogits& f, uint64_t seed, int32_t position) 
 
 void draw_token(const float* logits, const float* twin_logits, const Draw& draw, Drawn& drawn) {
     thread_local FilteredLogits filtered;
-    thread_local std::vector<float> block_max, mixed;
+    thread_local std::vector<float> block_max, twin_max, mixed;
     const auto size = static_cast<size_t>(std::max(draw.vocab_size, 0));
     std::span<const float> row(logits, size);
     drawn = {};
@@ -102,14 +102,16 @@ void draw_token(const float* logits, const float* twin_logits, const Draw& draw,
     LogitSummary twin;
     if (twin_logits != nullptr) {
         const std::span<const float> twin_row(twin_logits, size);
-        twin = look_over(twin_row, block_max);
+        twin = look_over(twin_row, twin_max);
         if (!twin.finite) return;
-        add_sums(twin_row, block_max, twin);
+        add_sums(twin_row, twin_max, twin);
         const KlOutcome limited = limit_kl(row, twin_row, draw.settings->kl_budget, mixed);
         drawn.kl = limited.kl;
         drawn.kl_share = limited.share;
-        if (limited.share < 1.0f) row = mixed;
-        summary = look_over(row, block_max);
+        if (limited.share < 1.0f) {
+            row = mixed;
+            summary = look_over(row, block_max);
+        }
     }
     filter_logits(row.data(), draw, filtered);
     if (filtered.best < 0) return; // all are masked
