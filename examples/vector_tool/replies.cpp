@@ -1,85 +1,22 @@
 #include "replies.h"
 
 #include "loaded.h"
+#include "session.h"
 
 #include <array>
-#include <cmath>
 
 namespace vector_tool {
-namespace {
-
-struct FreeSession {
-    void operator()(steer_session* session) const { steer_session_free(session); }
-};
-using Session = std::unique_ptr<steer_session, FreeSession>;
-
-Session start(steer_model* model, const ReplySettings& settings) {
-    steer_session_options options;
-    steer_session_options_init(&options, sizeof options);
-    options.twin = 1;
-    steer_session* session = nullptr;
-    steer_error error;
-    throw_if(steer_session_create(model, &options, &session, &error), error);
-    Session owned(session);
-    steer_generation_options generation;
-    steer_generation_options_init(&generation, sizeof generation, model);
-    generation.seed = settings.seed;
-    generation.token_max = settings.token_max;
-    generation.kl_budget = settings.kl_budget;
-    throw_if(steer_session_set_generation(session, &generation, &error), error);
-    return owned;
-}
-
-void push(steer_session* session, steer_vector* vector, float strength) {
-    steer_injection_options options;
-    steer_injection_options_init(&options, sizeof options);
-    options.vector = vector;
-    options.unit = STEER_UNIT_RELATIVE;
-    options.strength = strength;
-    steer_injection_id id = 0;
-    steer_error error;
-    throw_if(steer_injection_add(session, &options, &id, &error), error);
-}
-
-uint32_t read(steer_session* session, steer_vector* vector, int32_t reading, int32_t scale) {
-    steer_gauge_options options;
-    steer_gauge_options_init(&options, sizeof options);
-    options.vector = vector;
-    options.reading = reading;
-    options.scale = scale;
-    steer_gauge_id id = 0;
-    steer_error error;
-    throw_if(steer_gauge_add(session, &options, &id, &error), error);
-    return STEER_SLOT(id);
-}
-
-void ask(steer_model* model, steer_session* session, const std::string& prompt) {
-    const steer_chat_message message{{"user", 4}, {prompt.data(), prompt.size()}, {nullptr, 0}};
-    steer_chat chat;
-    steer_chat_init(&chat, sizeof chat);
-    chat.flags = STEER_CHAT_OPEN_REPLY;
-    chat.messages = &message;
-    chat.message_count = 1;
-    size_t count = 0;
-    steer_error error;
-    throw_if(steer_chat_encode(model, &chat, nullptr, nullptr, nullptr, 0, &count, &error), error);
-    std::vector<int32_t> ids(count);
-    std::vector<uint8_t> marks(count);
-    throw_if(steer_chat_encode(model, &chat, nullptr, ids.data(), marks.data(), count, &count, &error), error);
-    throw_if(steer_session_set_tokens(session, 0, ids.data(), marks.data(), count, nullptr, &error), error);
-}
-
-} // namespace
 
 ReplyTokens make_reply(steer_model* model, steer_vector* vector, const std::string& prompt, const ReplySettings& settings) {
-    const Session session = start(model, settings);
-    push(session.get(), vector, settings.strength);
-    const std::array slots = {read(session.get(), vector, STEER_READING_RAW, STEER_SCALE_NATURAL),
-                              read(session.get(), vector, STEER_READING_OWN, STEER_SCALE_NATURAL),
-                              read(session.get(), vector, STEER_READING_OWN, STEER_SCALE_CALIBRATED),
-                              read(session.get(), vector, STEER_READING_OWN_CORRECTED, STEER_SCALE_CALIBRATED),
-                              read(session.get(), vector, STEER_READING_TWIN, STEER_SCALE_CALIBRATED)};
-    ask(model, session.get(), prompt);
+    const OpenSession session = open_session(model, {.seed = settings.seed, .token_max = settings.token_max, .kl_budget = settings.kl_budget});
+    add_push(session.get(), vector, settings.strength, STEER_UNIT_RELATIVE);
+    const auto read = [&](int32_t reading, int32_t scale) { return STEER_SLOT(add_gauge(session.get(), vector, reading, scale)); };
+    const std::array slots = {read(STEER_READING_RAW, STEER_SCALE_NATURAL),
+                              read(STEER_READING_OWN, STEER_SCALE_NATURAL),
+                              read(STEER_READING_OWN, STEER_SCALE_CALIBRATED),
+                              read(STEER_READING_OWN_CORRECTED, STEER_SCALE_CALIBRATED),
+                              read(STEER_READING_TWIN, STEER_SCALE_CALIBRATED)};
+    open_turn(model, session.get(), {{{"user", 4}, {prompt.data(), prompt.size()}, {}}}, "");
     ReplyTokens reply;
     steer_step step;
     steer_error error;

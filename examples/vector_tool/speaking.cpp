@@ -24,32 +24,13 @@ void take(const steer_step& step, const std::vector<steer_gauge_id>& gauges, Rep
 
 } // namespace
 
-Speaker::Speaker(steer_model* model, size_t gauges, const SpeakSettings& settings) : model_(model), variables_(settings.variables) {
-    steer_session_options options;
-    steer_session_options_init(&options, sizeof options);
-    options.twin = 1;
-    options.gauge_max = static_cast<int32_t>(gauges);
-    steer_session* session = nullptr;
-    steer_error error;
-    throw_if(steer_session_create(model, &options, &session, &error), error);
-    session_.reset(session);
-    steer_generation_options generation;
-    steer_generation_options_init(&generation, sizeof generation, model);
-    generation.token_max = settings.token_max;
-    generation.seed = settings.seed;
-    throw_if(steer_session_set_generation(session, &generation, &error), error);
-}
+Speaker::Speaker(steer_model* model, size_t gauges, const SpeakSettings& settings)
+    : model_(model),
+      session_(open_session(model, {.seed = settings.seed, .token_max = settings.token_max, .gauge_max = static_cast<int32_t>(gauges)})),
+      variables_(settings.variables) {}
 
 steer_injection_id Speaker::push(const steer_vector* vector, float strength, int32_t unit) {
-    steer_injection_options options;
-    steer_injection_options_init(&options, sizeof options);
-    options.vector = vector;
-    options.strength = strength;
-    options.unit = unit;
-    steer_injection_id id = 0;
-    steer_error error;
-    throw_if(steer_injection_add(session_.get(), &options, &id, &error), error);
-    return id;
+    return add_push(session_.get(), vector, strength, unit);
 }
 
 void Speaker::set_strength(steer_injection_id id, float strength) {
@@ -58,39 +39,14 @@ void Speaker::set_strength(steer_injection_id id, float strength) {
 }
 
 void Speaker::read(const steer_vector* vector) {
-    steer_gauge_options options;
-    steer_gauge_options_init(&options, sizeof options);
-    options.vector = vector;
-    options.reading = STEER_READING_TWIN;
-    options.scale = STEER_SCALE_CALIBRATED;
-    options.window = kWindow;
-    steer_gauge_id id = 0;
-    steer_error error;
-    throw_if(steer_gauge_add(session_.get(), &options, &id, &error), error);
-    gauges_.push_back(id);
+    gauges_.push_back(add_gauge(session_.get(), vector, STEER_READING_TWIN, STEER_SCALE_CALIBRATED, kWindow));
 }
 
 void Speaker::hear(const std::string& prompt) {
     messages_.emplace_back("user", prompt);
-    open_turn();
-}
-
-void Speaker::open_turn() {
     std::vector<steer_chat_message> messages;
     for (const auto& [role, content] : messages_) messages.push_back({view(role), {content.data(), content.size()}, {}});
-    steer_chat chat;
-    steer_chat_init(&chat, sizeof chat);
-    chat.flags = STEER_CHAT_OPEN_REPLY;
-    chat.messages = messages.data();
-    chat.message_count = messages.size();
-    chat.variables = view(variables_);
-    size_t count = 0;
-    steer_error error;
-    throw_if(steer_chat_encode(model_, &chat, session_.get(), nullptr, nullptr, 0, &count, &error), error);
-    std::vector<int32_t> ids(count);
-    std::vector<uint8_t> marks(count);
-    throw_if(steer_chat_encode(model_, &chat, session_.get(), ids.data(), marks.data(), count, &count, &error), error);
-    throw_if(steer_session_set_tokens(session_.get(), 0, ids.data(), marks.data(), count, nullptr, &error), error);
+    open_turn(model_, session_.get(), messages, variables_);
 }
 
 std::vector<ReplyMeans> reply_together(const std::vector<Speaker*>& speakers) {

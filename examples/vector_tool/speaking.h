@@ -1,10 +1,9 @@
 // Replies and what is read while they are spoken: sessions with a twin, several of them computed together.
 #pragma once
 
-#include "steer/steer.h"
+#include "session.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,10 +23,6 @@ struct ReplyMeans { // over the tokens of a reply; NaN: no value
     std::vector<double> gauges; // in the order in which they were added
 };
 
-struct FreeSession {
-    void operator()(steer_session* session) const { steer_session_free(session); }
-};
-
 // A conversation, its pushes, and its calibrated twin gauges (window 8).
 class Speaker {
   public:
@@ -39,10 +34,9 @@ class Speaker {
 
   private:
     friend std::vector<ReplyMeans> reply_together(const std::vector<Speaker*>& speakers);
-    void open_turn();
 
     steer_model* model_;
-    std::unique_ptr<steer_session, FreeSession> session_;
+    OpenSession session_;
     std::string variables_;
     std::vector<std::pair<std::string, std::string>> messages_; // role, content
     std::vector<steer_gauge_id> gauges_;
