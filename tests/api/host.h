@@ -155,6 +155,15 @@ inline steer_gauge_id gauge(steer_session* session, steer_vector* vector, int32_
     return id;
 }
 
+inline const std::string kPrompt = "tell me about the sea, and be quick";
+
+inline Session start(steer_model* model, const std::string& prompt = kPrompt, int32_t chunk = 0) {
+    Session session = create(model, 0, chunk);
+    set_generation(session, plain_generation());
+    set_tokens(session, 0, encode(model, prompt));
+    return session;
+}
+
 // A step with what its pointers led to.
 struct Step {
     steer_step c;
@@ -205,6 +214,15 @@ inline std::string text_of(const std::vector<Step>& steps) {
     std::string text;
     for (const Step& one : steps) text += one.text;
     return text;
+}
+
+inline bool same_bits(const std::vector<Step>& a, const std::vector<Step>& b) {
+    if (a.size() != b.size()) return false;
+    for (size_t i = 0; i < a.size(); i++) {
+        if (a[i].c.token != b[i].c.token) return false;
+        if (a[i].c.token >= 0 && (a[i].c.log_prob != b[i].c.log_prob || a[i].c.entropy != b[i].c.entropy)) return false;
+    }
+    return true;
 }
 
 inline steer_session_info info(steer_session* session) {

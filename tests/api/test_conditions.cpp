@@ -11,17 +11,6 @@ namespace {
 
 constexpr int32_t kRule = STEER_WHEN_LAST_STEP, kGate = STEER_WHEN_SAME_PASS;
 
-Session start(steer_model* model, int32_t chunk = 0, const std::string& prompt = "tell me about the sea, and be quick") {
-    steer_session_options options;
-    steer_session_options_init(&options, sizeof options);
-    options.prefill_chunk = chunk;
-    Session session;
-    OK(steer_session_create(model, &options, session.out(), &err));
-    set_generation(session, plain_generation());
-    set_tokens(session, 0, encode(model, prompt));
-    return session;
-}
-
 steer_injection_options pushing(steer_vector* vector, float strength, const std::vector<steer_condition>& conditions,
                                 int32_t begin = 1) {
     steer_injection_options options;
@@ -48,7 +37,7 @@ bool next_state(const steer_condition& condition, bool on, float value) {
     return below ? value < condition.enter : value > condition.enter;
 }
 
-bool same_bits(const std::vector<Step>& a, const std::vector<Step>& b) {
+bool same_words(const std::vector<Step>& a, const std::vector<Step>& b) {
     std::vector<std::pair<int32_t, float>> x, y; // of tokens: a prompt may come in other pieces
     for (const Step& one : a)
         if (one.c.token >= 0) x.emplace_back(one.c.token, one.c.log_prob);
@@ -66,7 +55,7 @@ struct Talk {
     steer_gauge_id dial;
     steer_injection_id push;
 
-    explicit Talk(int32_t when_, int32_t chunk = 0) : when(when_), session(start(model, chunk)), dial(add_dial(session)) {
+    explicit Talk(int32_t when_, int32_t chunk = 0) : when(when_), session(start(model, kPrompt, chunk)), dial(add_dial(session)) {
         push = add_push(session, dial);
     }
     steer_gauge_id add_dial(steer_session* to) const { return gauge(to, read, 0, STEER_READING_OWN); }
@@ -106,7 +95,7 @@ TEST_CASE("a gate follows the reading of every position, in the same pass") {
     Model model = load();
     Vector read = axis_vector(model, 5), write = axis_vector(model, 2);
     const float leave = GENERATE(0.0f, -0.9f);
-    Session session = start(model, 1); // a prompt step for each token, to see its reading
+    Session session = start(model, kPrompt, 1); // a prompt step for each token, to see its reading
     const steer_gauge_id dial = gauge(session, read, 0, STEER_READING_OWN);
     const steer_condition condition{dial, kGate, STEER_TEST_ABOVE, 0.0f, leave, 0};
     const steer_injection_id push = inject_if(session, write, 2.0f, {condition});
@@ -127,7 +116,7 @@ TEST_CASE("a gate follows the reading of every position, in the same pass") {
     Session whole = start(model); // the prompt in one piece: the same states at all of its positions
     const steer_condition again{gauge(whole, read, 0, STEER_READING_OWN), kGate, STEER_TEST_ABOVE, 0.0f, leave, 0};
     inject_if(whole, write, 2.0f, {again});
-    CHECK(same_bits(reply(whole, 40), steps));
+    CHECK(same_words(reply(whole, 40), steps));
 }
 
 TEST_CASE("within a group all must hold, of the groups any") {
@@ -135,7 +124,7 @@ TEST_CASE("within a group all must hold, of the groups any") {
     Vector write = axis_vector(model, 2);
     std::vector<Vector> axes;
     for (const size_t axis : {5, 7, 9, 11}) axes.push_back(axis_vector(model, axis));
-    Session session = start(model, 1);
+    Session session = start(model, kPrompt, 1);
     std::vector<steer_condition> conditions;
     for (size_t i = 0; i < 4; i++) // gauges 0 and 2 in one group, 1 and 3 in the other; each with a rule and a gate
         conditions.push_back({gauge(session, axes[i], 0, STEER_READING_OWN), i < 2 ? kRule : kGate,
@@ -166,8 +155,8 @@ TEST_CASE("who was added first makes no difference to conditions either") {
         return reply(session, 30);
     };
     const auto first = run({0, 1, 2});
-    CHECK(same_bits(run({2, 1, 0}), first));
-    CHECK(same_bits(run({1, 2, 0}), first));
+    CHECK(same_words(run({2, 1, 0}), first));
+    CHECK(same_words(run({1, 2, 0}), first));
 }
 
 TEST_CASE("a condition that never holds is strength 0, bit for bit; one that always holds is none") {
@@ -179,10 +168,10 @@ TEST_CASE("a condition that never holds is strength 0, bit for bit; one that alw
         inject_if(session, write, 2.0f, {{gauge(session, read, 0, STEER_READING_OWN), when, STEER_TEST_ABOVE, enter, enter, 0}});
         return reply(session, 20);
     };
-    CHECK(same_bits(run(1e6f), reply(start(model), 20)));
+    CHECK(same_words(run(1e6f), reply(start(model), 20)));
     Session plain = start(model);
     inject(plain, write, 2.0f, 1);
-    if (when == kGate) CHECK(same_bits(run(-1e6f), reply(plain, 20))); // a rule is late
+    if (when == kGate) CHECK(same_words(run(-1e6f), reply(plain, 20))); // a rule is late
 }
 
 TEST_CASE("forks, rewinds, refreshes and saved states go on under the conditions that stood there") {
@@ -200,17 +189,17 @@ TEST_CASE("forks, rewinds, refreshes and saved states go on under the conditions
     CHECK(info(talk.session).stale_from == -1);
     const auto expected = reply(talk.session, 20);
     CHECK(info(talk.session).stale_from == -1); // switching is no change of the settings
-    CHECK(same_bits(reply(fork, 20), expected));
+    CHECK(same_words(reply(fork, 20), expected));
 
     SECTION("a rewind") { // to the same list
         set_tokens(talk.session, static_cast<int32_t>(ids.size()), {});
-        CHECK(same_bits(reply(talk.session, 20), expected));
+        CHECK(same_words(reply(talk.session, 20), expected));
     }
     SECTION("a refresh from the beginning, and from the middle") {
         for (const int32_t from : {0, prompt_count + 7}) {
             set_tokens(talk.session, static_cast<int32_t>(ids.size()), {});
             OK(steer_session_refresh(talk.session, from, &err));
-            CHECK(same_bits(reply(talk.session, 20), expected));
+            CHECK(same_words(reply(talk.session, 20), expected));
         }
     }
     SECTION("a saved state") {
@@ -219,14 +208,14 @@ TEST_CASE("forks, rewinds, refreshes and saved states go on under the conditions
             talk.add_push(restored, talk.add_dial(restored));
             OK(steer_session_state_load(restored, bytes->data(), count, &err));
             CHECK(info(restored).stale_from == -1);
-            CHECK(same_bits(reply(restored, 20), expected));
+            CHECK(same_words(reply(restored, 20), expected));
         }
         // Over a conversation of its own, which shares the beginning.
         Session busy = start(talk.model);
         talk.add_push(busy, talk.add_dial(busy));
         reply(busy, 3);
         OK(steer_session_state_load(busy, bare.data(), bare_size, &err));
-        CHECK(same_bits(reply(busy, 20), expected));
+        CHECK(same_words(reply(busy, 20), expected));
     }
     SECTION("a saved state where nobody has conditions") {
         Session plain = start(talk.model);

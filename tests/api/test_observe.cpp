@@ -31,19 +31,12 @@ int32_t look(void* user, int32_t layer, int32_t position, float* hidden, size_t 
     return seen.add != 0.0f;
 }
 
-Session start(steer_model* model) {
-    Session session = create(model);
-    set_generation(session, plain_generation());
-    set_tokens(session, 0, encode(model, "tell me about the sea"));
-    return session;
-}
-
 } // namespace
 
 TEST_CASE("an observer sees every position of its layers, on the caller's thread") {
     Model model = load();
     Vector vector = axis_vector(model, 5);
-    Session session = start(model), unseen = start(model);
+    Session session = start(model, "tell me about the sea"), unseen = start(model, "tell me about the sea");
     for (const int32_t layer : {0, 2}) gauge(session, vector, layer, STEER_READING_RAW, STEER_TAP_AFTER);
     inject(session, vector, 2.0f, 0, 1), inject(unseen, vector, 2.0f, 0, 1);
     Seen seen;
@@ -68,7 +61,7 @@ TEST_CASE("an observer sees every position of its layers, on the caller's thread
 TEST_CASE("what an observer edits is what a push of the same size does") {
     Model model = load();
     Vector vector = axis_vector(model, 5);
-    Session edited = start(model), pushed = start(model);
+    Session edited = start(model, "tell me about the sea"), pushed = start(model, "tell me about the sea");
     Seen seen;
     seen.session = edited;
     seen.add = 1.5f, seen.from = 0;
@@ -84,7 +77,7 @@ TEST_CASE("what an observer edits is what a push of the same size does") {
 
 TEST_CASE("an observer that makes no sense is refused") {
     Model model = load();
-    Session session = start(model);
+    Session session = start(model, "tell me about the sea");
     const int32_t good = 0, high = 3, low = -2;
     FAILS(steer_session_observe(session, &high, 1, look, nullptr, &err), STEER_ERR_ARG, "layer");
     FAILS(steer_session_observe(session, &low, 1, look, nullptr, &err), STEER_ERR_ARG, "layer");

@@ -10,22 +10,6 @@ namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-Session start(steer_model* model, const std::string& prompt = "tell me about the sea, and be quick") {
-    Session session = create(model);
-    set_generation(session, plain_generation());
-    set_tokens(session, 0, encode(model, prompt));
-    return session;
-}
-
-bool same_bits(const std::vector<Step>& a, const std::vector<Step>& b) {
-    if (a.size() != b.size()) return false;
-    for (size_t i = 0; i < a.size(); i++) {
-        if (a[i].c.token != b[i].c.token) return false;
-        if (a[i].c.token >= 0 && (a[i].c.log_prob != b[i].c.log_prob || a[i].c.entropy != b[i].c.entropy)) return false;
-    }
-    return true;
-}
-
 } // namespace
 
 TEST_CASE("strength 0 is no vector, bit for bit") {

@@ -8,7 +8,6 @@ using namespace host;
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-const std::string kPrompt = "tell me about the sea, and be quick";
 
 Session start(steer_model* model, bool twin, float budget = kInfinity, int32_t chunk = 0) {
     Session session = create(model, 0, chunk, twin);

@@ -73,6 +73,7 @@ SHAPES = [
           yarn={"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 16, "beta_fast": 24.0,
                 "beta_slow": 2.0}),
 ]
+BOTH_FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
 
 
 @lru_cache

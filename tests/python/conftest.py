@@ -66,3 +66,12 @@ def random_checkpoint(tmp_path_factory):
         return made[shape.name]
 
     return get
+
+
+@pytest.fixture(params=["cpu", "cuda:0"])
+def device(request):
+    import torch
+
+    if request.param != "cpu" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    return request.param

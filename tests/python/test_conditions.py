@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import steer_c as sc
-from checkpoints import SHAPES, real_vocabulary
+from checkpoints import BOTH_FAMILIES, real_vocabulary
 from parity import Row, next_state, reading, run_hooked
+from test_door_parity import GREEDY, check_greedy
 
-FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
 ON = {"bit": 0, "below": False}
 
 
@@ -27,7 +27,7 @@ class Talk:
     def speak(self, set_up, count=24, **options):
         """Steps that brought tokens, of a session with the controls that set_up adds."""
         with self.model.session(**options) as session:
-            session.set_generation(temperature=0.0, repeat_penalty=1.0, stop_tokens=[])
+            session.set_generation(**GREEDY)
             set_up(session)
             session.set_tokens(self.prompt)
             steps = []
@@ -42,8 +42,7 @@ class Talk:
         ids = self.prompt + [step.token for step in steps][:-1]
         outcome = run_hooked(self.reference, Row(ids, pushes=pushes, gates=list(gates)), self.directions)
         logits = torch.tensor(outcome.logits[len(self.prompt) - 1 :, : real_vocabulary()])
-        assert [step.token for step in steps] == logits.argmax(-1).tolist()
-        np.testing.assert_allclose([step.log_prob for step in steps], torch.log_softmax(logits, -1).max(-1).values, atol=1e-4)
+        check_greedy(steps, logits)
         return outcome
 
     def dial_values(self, outcome):
@@ -52,14 +51,7 @@ class Talk:
         return [reading(probe, torch.tensor(z), self.directions) for z in outcome.before[:, 1]]
 
 
-@pytest.fixture(params=["cpu", "cuda:0"])
-def device(request):
-    if request.param != "cpu" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    return request.param
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
+@pytest.fixture(params=BOTH_FAMILIES, ids=str)
 def talk(request, device, torch_library, random_checkpoint):
     made = Talk(random_checkpoint(request.param), device)
     yield made
@@ -99,7 +91,8 @@ def test_intervals_beside_adds(talk):
     talk.check(steps, pushes)
 
 
-def test_rules(talk):
+def speak_under(talk, when, **options):
+    """40 steps with a push that waits for the dial; whether it acted in each; the thresholds."""
     enter, leave = thresholds(talk)
     with sc.Vector.create(talk.read) as read, sc.Vector.create(talk.write) as write:
         ids = {}
@@ -107,36 +100,30 @@ def test_rules(talk):
         def set_up(session):
             dial = session.gauge(read, 0, reading=sc.READING_OWN, metric=sc.METRIC_PROJECTION)
             ids["push"] = session.inject(write, 3.0, layer_begin=1, conditions=[
-                sc.Condition(dial, sc.WHEN_LAST_STEP, sc.TEST_ABOVE, enter, leave, 0)])
+                sc.Condition(dial, when, sc.TEST_ABOVE, enter, leave, 0)])
 
-        steps = talk.speak(set_up, 40)
-    acted = [step.strengths[sc.slot(ids["push"])] != 0.0 for step in steps]
+        steps = talk.speak(set_up, 40, **options)
+    return steps, [step.strengths[sc.slot(ids["push"])] != 0.0 for step in steps], {"enter": enter, "leave": leave}
+
+
+def test_rules(talk):
+    steps, acted, limits = speak_under(talk, sc.WHEN_LAST_STEP)
     first = len(talk.prompt) - 1  # the position that chose the first token
     tokens = {first + i for i, on in enumerate(acted) if on}
     values = talk.dial_values(talk.check(steps, pushed_above(talk, tokens=tokens)))[first:]
     on, expected = False, []
     for value in values:
         expected.append(on)
-        on = next_state({**ON, "enter": enter, "leave": leave}, on, value)
+        on = next_state({**ON, **limits}, on, value)
     assert acted == expected
     assert 3 < sum(acted) < 37
 
 
 @pytest.mark.parametrize("chunk", [0, 3])
 def test_gates(talk, chunk):
-    enter, leave = thresholds(talk)
-    with sc.Vector.create(talk.read) as read, sc.Vector.create(talk.write) as write:
-        ids = {}
-
-        def set_up(session):
-            dial = session.gauge(read, 0, reading=sc.READING_OWN, metric=sc.METRIC_PROJECTION)
-            ids["push"] = session.inject(write, 3.0, layer_begin=1, conditions=[
-                sc.Condition(dial, sc.WHEN_SAME_PASS, sc.TEST_ABOVE, enter, leave, 0)])
-
-        steps = talk.speak(set_up, 40, prefill_chunk=chunk)
+    steps, acted, limits = speak_under(talk, sc.WHEN_SAME_PASS, prefill_chunk=chunk)
     gate = {**ON, "site": 0, "tap": "before", "metric": "projection", "own": True, "direction": 2 * talk.layers,
-            "enter": enter, "leave": leave}
+            **limits}
     outcome = talk.check(steps, pushed_above(talk, groups=[1]), [gate])
-    acted = [step.strengths[sc.slot(ids["push"])] != 0.0 for step in steps]
     assert acted == [bool(bits) for bits in outcome.gate_bits[len(talk.prompt) - 1 :]]
     assert 3 < sum(acted) < 37

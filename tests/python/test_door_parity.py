@@ -13,13 +13,12 @@ import torch
 
 import checkpoints
 import steer_c as sc
-from checkpoints import SHAPES
+from checkpoints import BOTH_FAMILIES, SHAPES
 from parity import Row, run_hooked
 from test_sampler import philox4x32, processed
 
 LOG_PROB_TOLERANCE = 1e-4
 GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0, "stop_tokens": []}
-BOTH_FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
 
 
 class Loaded:

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 import steer_c as sc
-from checkpoints import SHAPES, real_vocabulary
+from checkpoints import BOTH_FAMILIES, real_vocabulary
 
-BOTH_FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
 PROMPT = [5, 9, 2, 7, 11, 3, 8, 1, 6, 4]
 
 

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 import steer_c as sc
-from checkpoints import SHAPES, real_vocabulary
+from checkpoints import BOTH_FAMILIES, real_vocabulary
 from parity import Row, run_hooked
 
-FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
 STRENGTH = 2.5
 
 
@@ -54,14 +53,7 @@ class Talk:
         np.testing.assert_allclose([log_prob for _, log_prob in said], expected, atol=1e-4)
 
 
-@pytest.fixture(params=["cpu", "cuda:0"])
-def device(request):
-    if request.param != "cpu" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    return request.param
-
-
-@pytest.fixture(params=FAMILIES, ids=str)
+@pytest.fixture(params=BOTH_FAMILIES, ids=str)
 def talk(request, device, torch_library, random_checkpoint):
     made = Talk(random_checkpoint(request.param), device)
     yield made
@@ -168,7 +160,7 @@ def test_rows_of_different_lengths_together(talk):
 
 def test_another_dtype_refuses_the_cache(talk, random_checkpoint, device):
     state = talk.session.save_state(sc.STATE_CACHE)
-    with sc.Model(random_checkpoint(FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_BF16) as other:
+    with sc.Model(random_checkpoint(BOTH_FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_BF16) as other:
         session = other.session()
         with pytest.raises(sc.SteerError) as refused:
             session.load_state(state)
@@ -177,11 +169,11 @@ def test_another_dtype_refuses_the_cache(talk, random_checkpoint, device):
 
 def test_a_budget_is_kept(talk, device, random_checkpoint):
     """Weights and a few blocks: growth ends in words, and the conversation stays valid."""
-    with sc.Model(random_checkpoint(FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32, residency=sc.RESIDENCY_NONE) as sizes:
+    with sc.Model(random_checkpoint(BOTH_FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32, residency=sc.RESIDENCY_NONE) as sizes:
         needs = sizes.info.weight_bytes, sizes.info.cache_bytes_per_token * 64
     with pytest.raises(sc.SteerError, match="device_memory_max"):
-        sc.Model(random_checkpoint(FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32, device_memory_max=needs[0] - 1)
-    with sc.Model(random_checkpoint(FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32,
+        sc.Model(random_checkpoint(BOTH_FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32, device_memory_max=needs[0] - 1)
+    with sc.Model(random_checkpoint(BOTH_FAMILIES[0]).folder, device=device, dtype=sc.DTYPE_F32,
                   device_memory_max=needs[0] + 2 * needs[1]) as tight:
         assert tight.info.device_bytes_used <= needs[0] + 2 * needs[1]
         session = tight.session()

@@ -17,10 +17,11 @@ class SampleProbe:
     def __init__(self, program):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, logits, settings, **more):
+    def ask(self, logits, settings, twin_logits=(), **more):
         """The reply line, the processed scores and what is kept."""
-        request = {"vocab_size": len(logits), "settings": settings, **more}
-        self.process.stdin.write(json.dumps(request).encode() + b"\n" + np.asarray(logits, dtype=np.float32).tobytes())
+        request = {"vocab_size": len(logits), "settings": settings, "twin": len(twin_logits) > 0, **more}
+        rows = np.concatenate([logits, twin_logits]).astype(np.float32)
+        self.process.stdin.write(json.dumps(request).encode() + b"\n" + rows.tobytes())
         self.process.stdin.flush()
         reply = json.loads(self.process.stdout.readline())
         scores = np.frombuffer(self.process.stdout.read(4 * len(logits)), dtype=np.float32)

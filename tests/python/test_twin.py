@@ -1,23 +1,13 @@
 """The twin and the KL budget: the mixture against float64 NumPy, and what comes with each token against transformers, run
 once with the hooks and once without."""
 
-import json
-
 import numpy as np
 import pytest
 
 import steer_c as sc
-from checkpoints import SHAPES
 from parity import Row, run_hooked
-from test_door_parity import GREEDY, load, pushes_at_sites, reply_logits, some_ids, some_vector, speak  # noqa: F401
+from test_door_parity import GREEDY, family, load, pushes_at_sites, reply_logits, some_ids, some_vector, speak  # noqa: F401
 from test_sampler import sampler  # noqa: F401
-
-BOTH_FAMILIES = [shape for shape in SHAPES if shape.name in ("qwen2-gqa7-sharded", "qwen3-mha-bf16-sharded")]
-
-
-@pytest.fixture(params=BOTH_FAMILIES, ids=str)
-def family(request, load):  # noqa: F811
-    return load(request.param)
 
 
 def log_softmax(logits):
@@ -49,13 +39,7 @@ def largest_share(log_p, log_q, budget):
 
 
 def ask(sampler, steered, twin, budget):  # noqa: F811
-    request_logits = np.concatenate([steered, twin])
-    process = sampler.process
-    request = {"vocab_size": len(steered), "settings": {"kl_budget": budget, "temperature": 0.0}, "twin": True}
-    process.stdin.write(json.dumps(request).encode() + b"\n" + request_logits.astype(np.float32).tobytes())
-    process.stdin.flush()
-    reply = json.loads(process.stdout.readline())
-    process.stdout.read(5 * len(steered))
+    reply, _, _ = sampler.ask(steered, {"kl_budget": budget, "temperature": 0.0}, twin_logits=twin)
     return reply
 
 
