@@ -57,8 +57,9 @@ def attention(self, x: Tensor, cos: Tensor, sin: Tensor, cache: Tensor, block_of
 
     out: List[Tensor] = []
     for r in range(len(kv_len)):                                            # each row reads its own blocks
-        kept_k = keys.transpose(0, 1).index_select(1, row_blocks[r]).view(self.kv_head_count, -1, self.head_dim)
-        kept_v = values.transpose(0, 1).index_select(1, row_blocks[r]).view(self.kv_head_count, -1, self.head_dim)
+        # [Hkv, n, D]; on the CPU index_select would copy the whole pool first, because this part of it is not contiguous
+        kept_k = keys.transpose(0, 1)[:, row_blocks[r]].reshape(self.kv_head_count, -1, self.head_dim)
+        kept_v = values.transpose(0, 1)[:, row_blocks[r]].reshape(self.kv_head_count, -1, self.head_dim)
         mine = q[row_begin[r]:row_begin[r + 1]].transpose(0, 1)             # [Hq, t, D]
         seen = self.attend(mine, kept_k[:, :kv_len[r]], kept_v[:, :kv_len[r]])
         out.append(seen.transpose(0, 1).reshape(-1, q_size))                # [t, Hq D]
