@@ -5,6 +5,7 @@
 #include "run/calibration_replies.h"
 #include "run/calibration_texts.h"
 #include "run/log.h"
+#include "steer/recommend.h"
 
 #include <algorithm>
 
@@ -36,6 +37,7 @@ VectorPtr with(const Vector& vector, const Model& model, const CalibrationOption
     draft.model_fingerprint = model.fingerprint();
     draft.best_begin = calibration.band_begin, draft.best_end = calibration.band_end;
     draft.strength_safe = calibration.safe_pass > 0.0f ? calibration.safe_pass : kUnknown;
+    if (!calibration.strengths.empty()) draft.gauge_layer = recommend_dial_layer(calibration);
     draft.calibration = std::make_shared<const Calibration>(std::move(calibration));
     return finish_vector(std::move(draft), "steer_vector_calibrate");
 }

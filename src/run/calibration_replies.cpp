@@ -94,7 +94,7 @@ class ReplyMaker {
         const Calibration& c = *vector_->calibration;
         const int32_t layer = gauge_.layer_begin, metric = static_cast<int32_t>(gauge_.metric);
         const Affine scale = c.affine(layer, metric, 1);
-        const float response = c.response_at(layer, metric, strength);
+        const Affine correction = c.correction(layer, metric, strength);
         Reply reply;
         RunningMean entropy(kEntropyTokens), surprise(kSurpriseTokens);
         session.generate([&](const steer_step& step) {
@@ -105,8 +105,8 @@ class ReplyMaker {
             reply.surprise.push_back(-step.twin_log_prob);
             reply.mean_entropy.push_back(entropy.push(step.entropy));
             reply.mean_surprise.push_back(surprise.push(-step.twin_log_prob));
-            reply.own.push_back((step.gauges[0] - response - scale.zero) * scale.gain);
-            reply.twin.push_back((step.gauges[1] - scale.zero) * scale.gain);
+            reply.own.push_back(scale(correction(step.gauges[0])));
+            reply.twin.push_back(scale(step.gauges[1]));
             return true;
         });
         return reply;
@@ -123,6 +123,17 @@ template<class Field> std::vector<float> all_of(const std::vector<Reply>& replie
     std::vector<float> all;
     for (const Reply& reply : replies) all.insert(all.end(), (reply.*field).begin(), (reply.*field).end());
     return all;
+}
+
+// Percentiles of the running means at each age; an age that no reply has reached has the limit of the one before.
+template<class Field> AgeLimits limits_by_age(const std::vector<Reply>& replies, Field field, float percent) {
+    std::array<std::vector<float>, std::tuple_size_v<AgeLimits>> means;
+    for (const Reply& reply : replies)
+        for (size_t i = 0; i < (reply.*field).size(); i++) means[age_of(static_cast<int32_t>(i) + 1)].push_back((reply.*field)[i]);
+    AgeLimits limits;
+    for (size_t age = 0; age < limits.size(); age++)
+        limits[age] = means[age].empty() && age > 0 ? limits[age - 1] : percentile(means[age], percent);
+    return limits;
 }
 
 float mean(const std::vector<float>& values) {
@@ -165,8 +176,10 @@ std::vector<const ContrastPair*> choose_pairs(const std::vector<ContrastPair>& p
     return chosen;
 }
 
-// Slope of a line through the means at each strength, by least squares.
-float slope(const std::vector<float>& x, const std::vector<float>& y) {
+// Slope of a line through the means at each strength, by least squares; where a gauge is not defined it has none.
+float slope(std::vector<float> x, std::vector<float> y) {
+    for (size_t i = y.size(); i-- > 0;)
+        if (std::isnan(y[i])) x.erase(x.begin() + static_cast<std::ptrdiff_t>(i)), y.erase(y.begin() + static_cast<std::ptrdiff_t>(i));
     const double mx = double{mean(x)}, my = double{mean(y)};
     double xy = 0.0, xx = 0.0;
     for (size_t i = 0; i < x.size(); i++) {
@@ -222,9 +235,8 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
         std::move(replies.begin(), replies.end(), std::back_inserter(sound));
     }
     calibration.scripts = known.mask();
-    std::vector<float> entropy = all_of(sound, &Reply::mean_entropy), surprise = all_of(sound, &Reply::mean_surprise);
-    calibration.entropy_limit = percentile(entropy, 99.5f);
-    calibration.surprise_limit = percentile(surprise, 99.0f);
+    calibration.entropy_limits = limits_by_age(sound, &Reply::mean_entropy, 99.5f);
+    calibration.surprise_limits = limits_by_age(sound, &Reply::mean_surprise, 99.0f);
     calibration.slope_corrected = slope(strengths, own);
     calibration.slope_twin = slope(strengths, twin);
 }

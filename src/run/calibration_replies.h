@@ -15,7 +15,7 @@
 
 namespace steer {
 
-// Fills entropy_limit ... safe_rule. vector has rho, scales and response already. Without a prompt in the pairs nothing can be
+// Fills entropy_limits ... safe_rule. vector has rho, scales and response already. Without a prompt in the pairs nothing can be
 // asked: all stay unknown. advance: the share of the work that is done.
 void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, const std::vector<ContrastPair>& pairs, uint64_t seed,
                      Calibration& calibration, const std::function<void(float)>& advance);

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 namespace steer {
 namespace {
@@ -203,6 +205,27 @@ size_t response_text_count(const CalibrationTexts& texts) {
     return 2 * std::min(kResponseTexts, texts.neutral.size()) * std::size(kStrengths);
 }
 
+namespace {
+
+// What one strength does to the two voices' own readings, of one layer and metric.
+struct Answer {
+    double neutral, persona, mixed; // means over tokens
+    float clarity;
+};
+
+Answer compare(const std::vector<TextReadings>& neutral, const std::vector<TextReadings>& persona, size_t layers, size_t layer, int32_t metric) {
+    const auto sum_up = [&](const std::vector<TextReadings>& texts) {
+        const std::vector<float> tokens = smoothed(texts, layers, layer, metric, 1);
+        return std::pair{std::accumulate(tokens.begin(), tokens.end(), 0.0), static_cast<double>(tokens.size())};
+    };
+    const auto [low, low_count] = sum_up(neutral);
+    const auto [high, high_count] = sum_up(persona);
+    const GaugeScale scale = make_scale(smoothed(neutral, layers, layer, metric, 8), smoothed(persona, layers, layer, metric, 8));
+    return {low / low_count, high / high_count, (low + high) / (low_count + high_count), scale.separation};
+}
+
+} // namespace
+
 void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& texts, Calibration& calibration,
                       const std::function<void()>& advance) {
     const Reader reader(*vector);
@@ -213,29 +236,35 @@ void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& te
     const InjectionSpec* const specs[] = {&spec};
     const CompiledPlan plan = compile_plan(specs, {}, model.config().layer_count);
 
-    const size_t count = std::min(kResponseTexts, texts.neutral.size()), width = calibration.layers() * kMetrics;
-    std::vector<std::vector<double>> means; // [strengths][layers * metrics]
-    for (const float strength : kStrengths) {
+    const size_t count = std::min(kResponseTexts, texts.neutral.size()), layers = calibration.layers();
+    const auto read_under = [&](const std::vector<ForcedText>& voice, float strength) {
         const std::vector<float> pushed = reader.pushed_so_far(plan.row, strength), strengths = {strength};
-        std::vector<double>& sums = means.emplace_back(width);
-        double tokens = 0.0;
-        for (const auto* voice : {&texts.neutral, &texts.persona})
-            for (size_t i = 0; i < count; i++) {
-                TextReadings readings;
-                visit_states(model, (*voice)[i], reader.range(), &plan.row, strengths,
-                             [&](std::span<const float> states) { reader.read(reader.without(states, pushed), readings); });
-                for (size_t at = 0; at < readings.size(); at++)
-                    for (size_t metric = 0; metric < kMetrics; metric++)
-                        sums[at % calibration.layers() * kMetrics + metric] += double{readings[at][metric]};
-                tokens += static_cast<double>(readings.size()) / static_cast<double>(calibration.layers());
-                advance();
-            }
-        for (double& sum : sums) sum /= tokens;
+        std::vector<TextReadings> own(count);
+        for (size_t i = 0; i < count; i++) {
+            visit_states(model, voice[i], reader.range(), &plan.row, strengths,
+                         [&](std::span<const float> states) { reader.read(reader.without(states, pushed), own[i]); });
+            advance();
+        }
+        return own;
+    };
+    std::vector<std::vector<Answer>> answers; // [strengths][layers * metrics]
+    for (const float strength : kStrengths) {
+        const auto neutral = read_under(texts.neutral, strength), persona = read_under(texts.persona, strength);
+        std::vector<Answer>& row = answers.emplace_back();
+        for (size_t layer = 0; layer < layers; layer++)
+            for (int32_t metric = 0; metric < kMetrics; metric++) row.push_back(compare(neutral, persona, layers, layer, metric));
     }
     calibration.strengths.assign(std::begin(kStrengths), std::end(kStrengths));
     const auto zero = static_cast<size_t>(std::find(std::begin(kStrengths), std::end(kStrengths), 0.0f) - std::begin(kStrengths));
-    for (size_t at = 0; at < width; at++)
-        for (const std::vector<double>& mean : means) calibration.response.push_back(static_cast<float>(mean[at] - means[zero][at]));
+    for (size_t at = 0; at < layers * kMetrics; at++) {
+        const Answer& base = answers[zero][at];
+        calibration.centre.push_back(static_cast<float>(base.mixed));
+        for (const std::vector<Answer>& row : answers) {
+            calibration.shift.push_back(static_cast<float>(row[at].mixed - base.mixed));
+            calibration.spread.push_back(static_cast<float>((row[at].persona - row[at].neutral) / (base.persona - base.neutral)));
+            calibration.clarity.push_back(row[at].clarity);
+        }
+    }
 }
 
 } // namespace steer

@@ -18,7 +18,7 @@ CalibrationTexts encode_texts(const Model& model, const std::vector<ContrastPair
 void measure_scales(Model& model, const Vector& vector, const CalibrationTexts& texts, Calibration& calibration,
                     const std::function<void()>& advance);
 
-// strengths and response; vector has the rho and the band already. advance is called after each text at each strength.
+// strengths and the response at each; vector has the rho and the band already. advance is called after each text at each strength.
 void measure_response(Model& model, VectorPtr vector, const CalibrationTexts& texts, Calibration& calibration,
                       const std::function<void()>& advance);
 

@@ -9,6 +9,7 @@ namespace steer {
 namespace {
 
 constexpr size_t kTokens = 32, kHighTokens = 4;
+constexpr int32_t kSurpriseLeast = 2; // one odd word is none
 constexpr size_t kPeriodMost = 16, kRepeats = 3, kSameTokens = 8;
 constexpr float kSurpriseSlack = 1.0f; // nats
 constexpr uint64_t kBrokenMost = 1, kLettersLeast = 4;
@@ -45,8 +46,14 @@ Alarm Guard::watch(std::span<const int32_t> reply, std::string_view text, float 
     since_lowered_++;
     if (last_.size() == kTokens) last_.erase(last_.begin());
     Token token{std::string(text), false, false};
-    if (!std::isnan(entropy)) token.high_entropy = entropy_.push(entropy) > limits.entropy; // NaN: never
-    if (!std::isnan(surprise)) token.high_surprise = surprise_.push(surprise) > limits.surprise + kSurpriseSlack;
+    if (!std::isnan(entropy)) {
+        const float mean = entropy_.push(entropy);
+        token.high_entropy = mean > limits.entropy[age_of(entropy_.count())]; // NaN: never
+    }
+    if (!std::isnan(surprise)) {
+        const float mean = surprise_.push(surprise);
+        token.high_surprise = surprise_.count() >= kSurpriseLeast && mean > limits.surprise[age_of(surprise_.count())] + kSurpriseSlack;
+    }
     last_.push_back(std::move(token));
     return look(reply, limits);
 }
@@ -64,7 +71,7 @@ Alarm Guard::look(std::span<const int32_t> reply, const GuardLimits& limits) {
         onset_ = static_cast<int32_t>(std::min(high + kEntropyTokens, last_.size())); // the mean is late by its own length
         return Alarm::entropy;
     }
-    if (const size_t high = trailing(&Token::high_surprise); high > 0 && last_.size() >= kSurpriseTokens) {
+    if (const size_t high = trailing(&Token::high_surprise); high > 0) {
         onset_ = static_cast<int32_t>(std::min(high + kSurpriseTokens, last_.size()));
         return Alarm::surprise;
     }

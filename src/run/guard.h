@@ -2,13 +2,16 @@
 // vectors that push; without one only loops and broken text are seen.
 //
 //   entropy    its running mean over 8 tokens lies above what sound replies have (p99.5) for 4 tokens: word salad
-//   surprise   the running mean over 16 tokens of -log p(token) without steering lies above p99 + 1 nat; needs the twin
+//   surprise   the running mean over 16 tokens of -log p(token) without steering, of two at least, lies above p99 + 1 nat;
+//              needs the twin
+// Both limits go by how many tokens the mean has seen.
 //   loop       the last tokens are one piece of at most 16, three times; of one token, eight times
 //   text       two characters of the last 32 tokens' are U+FFFD, or most of its letters are of scripts that the calibration's
 //              texts do not use
 #pragma once
 
 #include "run/smoothed.h"
+#include "steer/calibration.h"
 #include "text/scripts.h"
 
 #include <cstdint>
@@ -20,7 +23,7 @@
 namespace steer {
 
 struct GuardLimits { // NaN, or no scripts: not known
-    float entropy, surprise;
+    AgeLimits entropy = kNoLimits, surprise = kNoLimits;
     uint32_t scripts = 0; // a bit for each Script
 };
 

@@ -17,7 +17,7 @@ class Hold {
 
     // After a sampled token; NaN: the gauge has no value, nothing moves.
     void follow(const HoldSpec& spec, float target, float value);
-    void begin_turn() { mean_.clear(); }
+    void forget_readings() { mean_.clear(); }
 
   private:
     float strength_;

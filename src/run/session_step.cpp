@@ -67,7 +67,7 @@ class Step {
     void take_results();
     void take_prompt();
     void take_token();
-    void guard_reply();
+    void guard_reply(bool stop_token);
     void withdraw(int32_t count);
     void finish_turn(int32_t finish);
     void read_prompt_scores();
@@ -259,7 +259,7 @@ void Step::take_token() {
     if (!stop_token) out_.text = text_.push(tokenizer, drawn.token);
     const bool closed = constraint_.active() && constraint_.take(tokenizer, drawn.token, *generation_, allowed_);
 
-    if (!stop_token && !text_.stopped() && generation_->guard != STEER_GUARD_OFF) guard_reply();
+    if (!text_.stopped() && generation_->guard != STEER_GUARD_OFF) guard_reply(stop_token);
     const int32_t token_max = generation_->token_max;
     if (out_.step.finish != STEER_FINISH_NONE || out_.step.token < 0) return;
     if (session_.cancelled()) finish_turn(STEER_FINISH_CANCELLED);
@@ -270,7 +270,8 @@ void Step::take_token() {
     else if (session_.list_.size() + 1 >= session_.context_max_) finish_turn(STEER_FINISH_CONTEXT_FULL);
 }
 
-void Step::guard_reply() {
+// The token that ends a reply is looked at too: an end in the midst of a sentence is a collapse like others.
+void Step::guard_reply(bool stop_token) {
     constexpr size_t kSeen = 48; // of the longest loop, three times
     const std::vector<int32_t>& ids = session_.list_.ids;
     const size_t before = std::min(kSeen - 1, static_cast<size_t>(session_.reply_count_));
@@ -279,7 +280,7 @@ void Step::guard_reply() {
     const Alarm alarm = guard_.watch(reply, out_.text, row_.drawn.entropy, -row_.drawn.twin_log_prob, controls_.guard_limits());
     if (alarm != Alarm::none) out_.step.flags |= STEER_STEP_GUARD;
     const Verdict verdict = guard_.act(generation_->guard, alarm);
-    if (verdict.stop) finish_turn(STEER_FINISH_GUARD);
+    if (verdict.stop && !stop_token) finish_turn(STEER_FINISH_GUARD);
     if (verdict.withdraw > 0) withdraw(std::min(verdict.withdraw, session_.reply_count_ + 1));
 }
 
@@ -292,7 +293,7 @@ void Step::withdraw(int32_t count) {
     for (const int32_t token : reply) text_.push(session_.model_->tokenizer(), token);
     constraint_ = ReplyConstraint(generation_->constraint);
     constraint_.replay(session_.model_->tokenizer(), reply, generation_->stop_tokens);
-    controls_.begin_turn(); // windows and means held the collapse
+    controls_.forget_readings(); // windows and means held the collapse
     out_.step.token = -1;
     out_.step.position = session_.list_.size() - withdrawn_ - 1;
     out_.text.clear();

@@ -1,5 +1,8 @@
-// The running means that the guard and hold look at: exponential, begun at the first value.
+// The running means that the guard and hold look at: exponential weights, divided by their sum so far, so that a mean of few
+// values is no guess from the first of them.
 #pragma once
+
+#include <cstdint>
 
 namespace steer {
 
@@ -10,16 +13,17 @@ class RunningMean {
     explicit RunningMean(int tokens) : share_(2.0f / (static_cast<float>(tokens) + 1.0f)) {} // the usual weight of so many
 
     float push(float value) {
-        mean_ = begun_ ? mean_ + share_ * (value - mean_) : value;
-        begun_ = true;
+        weight_ = weight_ * (1.0f - share_) + 1.0f;
+        mean_ += (value - mean_) / weight_;
+        count_++;
         return mean_;
     }
-    float value() const { return mean_; }
-    void clear() { begun_ = false; }
+    int32_t count() const { return count_; } // of values it has seen
+    void clear() { weight_ = 0.0f, count_ = 0; }
 
   private:
-    float share_, mean_ = 0.0f;
-    bool begun_ = false;
+    float share_, mean_ = 0.0f, weight_ = 0.0f;
+    int32_t count_ = 0;
 };
 
 } // namespace steer

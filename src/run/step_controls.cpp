@@ -196,12 +196,14 @@ std::shared_ptr<const FrozenStrengths> StepControls::frozen() const {
 }
 
 GuardLimits StepControls::guard_limits() const {
-    GuardLimits limits{kUnknownValue, kUnknownValue};
+    GuardLimits limits;
     for (const ActiveInjection& injection : in_force_->view.injections) {
         const Calibration* const known = injection.spec->vector->calibration.get();
         if (known == nullptr) continue;
-        limits.entropy = std::fmax(limits.entropy, known->entropy_limit);
-        limits.surprise = std::fmax(limits.surprise, known->surprise_limit);
+        for (size_t age = 0; age < limits.entropy.size(); age++) {
+            limits.entropy[age] = std::fmax(limits.entropy[age], known->entropy_limits[age]);
+            limits.surprise[age] = std::fmax(limits.surprise[age], known->surprise_limits[age]);
+        }
         limits.scripts |= known->scripts;
     }
     return limits;
@@ -209,7 +211,11 @@ GuardLimits StepControls::guard_limits() const {
 
 void StepControls::begin_turn() {
     for (Window& window : windows_) window.values.clear();
-    for (Held& one : held_) one.hold.begin_turn();
+}
+
+void StepControls::forget_readings() {
+    begin_turn();
+    for (Held& one : held_) one.hold.forget_readings();
 }
 
 } // namespace steer

@@ -59,7 +59,8 @@ class StepControls {
     std::shared_ptr<const FrozenStrengths> frozen() const; // nullptr: nothing is
     GuardLimits guard_limits() const; // the widest of the vectors that push
 
-    void begin_turn(); // windows start anew
+    void begin_turn();      // windows start anew; what is held goes on from turn to turn
+    void forget_readings(); // the means of what is held too
 
   private:
     struct Held {

@@ -26,15 +26,19 @@ Affine Calibration::affine(int32_t layer, int32_t metric, int32_t window) const 
     return {zero, 1.0f / (one - zero)};
 }
 
-float Calibration::response_at(int32_t layer, int32_t metric, float relative) const {
-    if (!knows(layer) || strengths.empty() || !(relative >= strengths.front() && relative <= strengths.back())) return kNaN;
-    const auto above = std::lower_bound(strengths.begin(), strengths.end(), relative);
-    const auto knot = static_cast<size_t>(above - strengths.begin());
+Affine Calibration::correction(int32_t layer, int32_t metric, float relative) const {
+    if (!knows(layer) || strengths.empty() || !(relative >= strengths.front() && relative <= strengths.back())) return {kNaN, kNaN};
+    const auto knot = static_cast<size_t>(std::lower_bound(strengths.begin(), strengths.end(), relative) - strengths.begin());
     const auto row = static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric);
-    const float* values = response.data() + row * strengths.size();
-    if (*above == relative) return values[knot];
-    const float share = (relative - strengths[knot - 1]) / (strengths[knot] - strengths[knot - 1]);
-    return values[knot - 1] + share * (values[knot] - values[knot - 1]);
+    const auto at = [&](const std::vector<float>& curve) {
+        const float* values = curve.data() + row * strengths.size();
+        if (strengths[knot] == relative) return values[knot];
+        const float share = (relative - strengths[knot - 1]) / (strengths[knot] - strengths[knot - 1]);
+        return values[knot - 1] + share * (values[knot] - values[knot - 1]);
+    };
+    const float stretch = at(spread);
+    if (!(at(clarity) >= kSeparationMin) || !(stretch > 0.0f)) return {kNaN, kNaN};
+    return {centre[row] + at(shift) - centre[row] * stretch, 1.0f / stretch};
 }
 
 float percentile(std::vector<float>& samples, float percent) {

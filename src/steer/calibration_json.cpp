@@ -9,7 +9,7 @@
 namespace steer {
 namespace {
 
-constexpr int64_t kSchema = 1;
+constexpr int64_t kSchema = 2;
 constexpr double kMost = 3.4e38;
 constexpr size_t kStrengthsMax = 64;
 
@@ -19,13 +19,17 @@ struct Figure {
 };
 constexpr Figure kFigures[] = {
     {"gap", &Calibration::gap},
-    {"entropy_limit", &Calibration::entropy_limit},
-    {"surprise_limit", &Calibration::surprise_limit},
     {"slope_corrected", &Calibration::slope_corrected},
     {"slope_twin", &Calibration::slope_twin},
     {"safe_pass", &Calibration::safe_pass},
     {"safe_fail", &Calibration::safe_fail},
 };
+
+struct Curve {
+    const char* key;
+    std::vector<float> Calibration::*values;
+};
+constexpr Curve kCurves[] = {{"shift", &Calibration::shift}, {"spread", &Calibration::spread}, {"clarity", &Calibration::clarity}};
 
 Json to_json(float value) { return std::isfinite(value) ? Json(double{value}) : Json(nullptr); } // what is unknown is null
 
@@ -79,8 +83,12 @@ void read_response(const Json& json, Calibration& calibration, const std::string
     const auto wrong = [](float a, float b) { return !(a < b); };
     if (std::adjacent_find(strengths.begin(), strengths.end(), wrong) != strengths.end())
         fail(STEER_ERR_FORMAT, "{}: \"strengths\" do not ascend", where);
-    calibration.response.resize(calibration.layers() * kMetrics * count);
-    read_list(json, "response", calibration.response, where);
+    for (const Curve& curve : kCurves) {
+        (calibration.*curve.values).resize(calibration.layers() * kMetrics * count);
+        read_list(json, curve.key, calibration.*curve.values, where);
+    }
+    calibration.centre.resize(calibration.layers() * kMetrics);
+    read_list(json, "centre", calibration.centre, where);
 }
 
 } // namespace
@@ -97,11 +105,14 @@ std::string calibration_to_json(const Calibration& c) {
     for (const Figure& figure : kFigures) json[figure.key] = to_json(c.*figure.value);
     json["safe_rule"] = c.safe_rule;
     json["scripts"] = c.scripts;
+    json["entropy_limits"] = to_list(c.entropy_limits);
+    json["surprise_limits"] = to_list(c.surprise_limits);
     json["rho"] = to_list(c.rho);
     json["neutral"] = to_list(c.neutral);
     json["persona"] = to_list(c.persona);
     json["strengths"] = to_list(c.strengths);
-    json["response"] = to_list(c.response);
+    json["centre"] = to_list(c.centre);
+    for (const Curve& curve : kCurves) json[curve.key] = to_list(c.*curve.values);
     Json scales = Json::array();
     for (const GaugeScale& scale : c.scales) scales.push_back(scale_to_json(scale));
     json["scales"] = std::move(scales);
@@ -127,6 +138,8 @@ CalibrationPtr calibration_from_json(const std::string& text, int32_t layer_begi
              c.layer_end, c.band_begin, c.band_end, layer_begin, layer_end);
     for (const Figure& figure : kFigures) c.*figure.value = to_float(get_field(json, figure.key, where), figure.key, where);
     c.scripts = static_cast<uint32_t>(get_int(json, "scripts", where, 0, INT32_MAX));
+    read_list(json, "entropy_limits", c.entropy_limits, where);
+    read_list(json, "surprise_limits", c.surprise_limits, where);
     c.safe_rule = get_string(json, "safe_rule", where);
     for (const auto& [key, list] : {std::pair{"rho", &c.rho}, {"neutral", &c.neutral}, {"persona", &c.persona}}) {
         list->resize(c.layers());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace steer {
 namespace {
@@ -44,6 +45,19 @@ int32_t recommend_gauge_layer(const ReadingFigures& figures, int32_t layer_begin
         if (best < 0) best = highest(figures.separation, anywhere);
     }
     return best < 0 ? -1 : layer_begin + best;
+}
+
+int32_t recommend_dial_layer(const Calibration& calibration) {
+    constexpr float kStrength = 0.3f;
+    constexpr int32_t kCosine = 0, kWindow = 8;
+    const auto at = std::find(calibration.strengths.begin(), calibration.strengths.end(), kStrength) - calibration.strengths.begin();
+    std::vector<float> clarity;
+    for (size_t layer = 0; layer < calibration.layers(); layer++)
+        clarity.push_back(calibration.clarity[layer * kMetrics * calibration.strengths.size() + static_cast<size_t>(at)]);
+    const int32_t best = highest(clarity, [&](int32_t i) {
+        return !std::isnan(calibration.affine(calibration.layer_begin + i, kCosine, kWindow).gain);
+    });
+    return best < 0 ? -1 : calibration.layer_begin + best;
 }
 
 } // namespace steer

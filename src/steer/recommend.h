@@ -1,6 +1,8 @@
 // Layers that extraction recommends: where to push, and where to read.
 #pragma once
 
+#include "steer/calibration.h"
+
 #include <cstdint>
 #include <span>
 
@@ -26,5 +28,10 @@ struct ReadingFigures {
 // in the last third of the depth (that of whole texts is high in early layers because their words differ), else anywhere.
 // -1: nothing is known.
 int32_t recommend_gauge_layer(const ReadingFigures& figures, int32_t layer_begin, int32_t layer_count);
+
+// Where to read what is pushed: the layer at which the voices' own readings stand furthest apart under a push of relative
+// strength 0.3, half of what is safe at most. That is mostly low in the band, where the stream has answered little of the
+// push; unsteered text alone would say the top of it. -1: none has a scale.
+int32_t recommend_dial_layer(const Calibration& calibration);
 
 } // namespace steer

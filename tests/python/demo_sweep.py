@@ -6,31 +6,16 @@ usage: demo_sweep.py [--write]      prints the tables; --write puts them into do
 seeds at every strength. style and form are those of examples/demo_model/score.py: a lexicon and the text generator itself.
 """
 import argparse
-import json
 import os
-import pathlib
 import random
 import subprocess
-import sys
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: a second thread costs more than it does
-
-import numpy as np  # noqa: E402
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEMO = ROOT / "examples/demo_model"
-sys.path[:0] = [str(DEMO), str(pathlib.Path(__file__).resolve().parent)]
-import score  # noqa: E402
-import steer_c  # noqa: E402
+from demo_replies import DEMO, ROOT, load_prompts, np, score, speak
+import steer_c
 
 STRENGTHS = (-5, 0, 2, 4, 6, 8, 10, 12)
 SAFE = 8  # the strength that the table's marks allow: form >= 0.97, and what the page recommends
 CONTRARY = {"ja": "丁寧な敬語で話してください。", "en": "Be polite."}
-
-
-def load_prompts(count=100):
-    lines = (DEMO / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
-    return [p for p in map(json.loads, lines) if p["set"] == "main"][:count]
 
 
 def open_demo():
@@ -48,32 +33,11 @@ def random_vector(model, vector, seed=0):
     return steer_c.Vector.create(rows, layer_begin=info.layer_begin)
 
 
-def replies(model, prompts, vector, strength, system=None, temperature=0.7):
-    """One reply to each prompt, all computed together."""
-    sessions = []
-    for index, prompt in enumerate(prompts):
-        messages = [("system", system[prompt["lang"]])] if system else []
-        ids, marks = model.chat_encode(messages + [("user", prompt["prompt"])])
-        session = model.session()
-        session.set_generation(temperature=temperature, top_p=0.9, token_max=96, seed=index + 1)
-        session.inject(vector, strength)
-        session.set_tokens(ids, marks=marks)
-        sessions.append(session)
-    texts, running = [""] * len(sessions), list(range(len(sessions)))
-    while running:
-        steps = steer_c.step_many([sessions[i] for i in running])
-        for i, step in zip(running, steps):
-            steer_c.check(step.status, steer_c.Error())
-            texts[i] += step.text
-        running = [i for i, step in zip(running, steps) if not step.finish]
-    return texts
-
-
-def measure(model, prompts, vector, strength, **how):
+def measure(model, prompts, vector, strength, system=None, temperature=0.7):
     """(mean style, mean form, styles)"""
-    texts = replies(model, prompts, vector, strength, **how)
-    styles = [score.style(text) for text in texts]
-    return np.mean(styles), np.mean([score.form(text, prompt) for text, prompt in zip(texts, prompts)]), styles
+    replies = speak(model, prompts, lambda session: session.inject(vector, strength), system=system, temperature=temperature)
+    styles = [reply.style for reply in replies]
+    return np.mean(styles), np.mean([reply.form for reply in replies]), styles
 
 
 def interval(values, draws=1000):

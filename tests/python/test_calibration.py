@@ -80,8 +80,7 @@ def test_scales_and_norms_are_numpys(demo):
                 for voice, texts in enumerate((neutral, persona)):
                     for states, choosing in texts:
                         values = readings(states[choosing, layer + 1], demo.rows[layer])[:, metric]
-                        window = min(length, len(values))
-                        samples[voice] += np.convolve(values, np.ones(window) / window, mode="valid").tolist()
+                        samples[voice] += smooth(values, length).tolist()
                 scale = scale_of(demo, layer, metric, smoothing)
                 for name, values in zip(("neutral", "persona"), samples):
                     spread = np.std(values) + 1e-9
@@ -131,25 +130,38 @@ def pushes_of(demo, strength):
     return pushes, [factors[layer] for layer in factors]
 
 
+def smooth(values, length=8):
+    window = min(length, len(values))
+    return np.convolve(values, np.ones(window) / window, mode="valid")
+
+
 @pytest.mark.parametrize("strength", [-0.6, 0.45, 1.25])
 def test_the_response_is_the_streams_own_answer(demo, strength):
+    """Its shift, spread and clarity, of the two voices' own readings with and without the push."""
     pushes, directions = pushes_of(demo, strength)
-    at = demo.stored["strengths"].index(pytest.approx(strength))
-    sums, count = {layer: np.zeros(3) for layer in demo.layers}, 0
-    for side in (1, 0):
+    at, count = demo.stored["strengths"].index(pytest.approx(strength)), len(demo.stored["strengths"])
+    plain, own = ({layer: ([], []) for layer in demo.layers} for _ in range(2))  # of each voice: [tokens, metrics] of each text
+    for voice, side in enumerate((1, 0)):
         for ids, choosing in demo.texts(side):
-            pushed, plain = demo.states(ids, pushes, directions), demo.states(ids)
-            so_far = np.zeros(pushed.shape[-1])
+            without, pushed, so_far = demo.states(ids), demo.states(ids, pushes, directions), 0.0
             for layer in demo.layers:
                 so_far = so_far + strength * relative_factors(demo).get(layer, 0.0)
-                own = pushed[choosing, layer + 1] - so_far
-                sums[layer] += (readings(own, demo.rows[layer]) - readings(plain[choosing, layer + 1], demo.rows[layer])).sum(0)
-            count += len(choosing)
+                plain[layer][voice].append(readings(without[choosing, layer + 1], demo.rows[layer]))
+                own[layer][voice].append(readings(pushed[choosing, layer + 1] - so_far, demo.rows[layer]))
     for layer in demo.layers:
         for metric in range(3):
-            found = demo.stored["response"][((layer - demo.layers[0]) * 3 + metric) * len(demo.stored["strengths"]) + at]
-            scale = abs(scale_of(demo, layer, metric, 0)["persona"][4] - scale_of(demo, layer, metric, 0)["neutral"][0])
-            assert found == pytest.approx(sums[layer][metric] / count, abs=2e-3 * scale), (layer, METRICS[metric])
+            where = (layer - demo.layers[0]) * 3 + metric
+            before, after = ([np.concatenate(voice)[:, metric] for voice in found[layer]] for found in (plain, own))
+            scale = scale_of(demo, layer, metric, 0)
+            tolerance = 2e-3 * abs(scale["persona"][4] - scale["neutral"][0])
+            centre, moved = np.concatenate(before).mean(), np.concatenate(after).mean()
+            assert demo.stored["centre"][where] == pytest.approx(centre, abs=tolerance)
+            assert demo.stored["shift"][where * count + at] == pytest.approx(moved - centre, abs=tolerance), (layer, METRICS[metric])
+            spread = (after[1].mean() - after[0].mean()) / (before[1].mean() - before[0].mean())
+            assert demo.stored["spread"][where * count + at] == pytest.approx(spread, abs=5e-3)
+            low, high = (np.concatenate([smooth(text[:, metric]) for text in voice]) for voice in own[layer])
+            clarity = (high.mean() - low.mean()) / np.sqrt((high.var(ddof=1) + low.var(ddof=1)) / 2)
+            assert demo.stored["clarity"][where * count + at] == pytest.approx(clarity, abs=1e-2)
 
 
 def reply_steps(session, prompt_ids, marks, count):
@@ -197,12 +209,17 @@ def test_calibrated_gauges_are_the_natural_ones_on_the_scale(demo):
                 session.gauge(demo.calibrated, layer, reading=sc.READING_RAW, scale=sc.SCALE_CALIBRATED, **common)
                 steps = reply_steps(session, ids, marks, 14)
             at = demo.stored["strengths"].index(pytest.approx(0.3))
-            response = demo.stored["response"][((layer - demo.layers[0]) * 3 + metric) * len(demo.stored["strengths"]) + at]
+            where = (layer - demo.layers[0]) * 3 + metric
+            shift, spread, clarity = (demo.stored[key][where * len(demo.stored["strengths"]) + at] for key in ("shift", "spread", "clarity"))
+            centre = demo.stored["centre"][where]
             for step in steps:
                 own, own_scaled, twin, twin_scaled, corrected, raw = step.gauges
                 assert own_scaled == pytest.approx((own - zero) / (one - zero), abs=1e-4)
                 assert twin_scaled == pytest.approx((twin - zero) / (one - zero), abs=1e-4)
-                assert corrected == pytest.approx(own - response, rel=1e-4, abs=1e-4 * abs(one - zero))
+                if clarity < 1.0:
+                    assert np.isnan(corrected)  # the push drowns the voices there
+                else:
+                    assert corrected == pytest.approx(centre + (own - centre - shift) / spread, rel=1e-4, abs=2e-4 * abs(one - zero))
                 assert np.isnan(raw)  # a push is in it: no place on this scale
 
 

@@ -7,6 +7,7 @@ know nothing of libsteer.
 import numpy as np
 import pytest
 
+import demo_replies
 import demo_sweep
 
 pytestmark = pytest.mark.usefixtures("torch_library")
@@ -77,26 +78,12 @@ def test_the_shipped_vector_is_what_extraction_gives(demo):
         assert np.linalg.norm(row) == pytest.approx(0.0165 * vector.layer(layer).residual_norm, rel=1e-3)
 
 
-def contrast_pairs():
-    """Whose topics no training talk holds come last; each passage is (system, prompt, reply)."""
-    import json
-
-    lines = (demo_sweep.DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()
-    pairs = [json.loads(line) for line in lines]
-    topics = sorted({pair["group"] for pair in pairs})
-    return [((p["system_positive"], p["prompt"], p["positive"]), (p["system_negative"], p["prompt"], p["negative"]),
-             topics.index(p["group"])) for p in pairs]
-
-
 @pytest.mark.parametrize("by_system", [True, False], ids=["two system texts", "two replies"])
 def test_the_voices_are_told_apart_by_words_that_both_share(demo, by_system):
     """On topics the rows have not seen, at the layer that is recommended; below it the figure falls to chance."""
     import steer_c as sc
 
-    pairs = contrast_pairs()
-    if not by_system:
-        pairs = [((None, *p[1:]), (None, *n[1:]), group) for p, n, group in pairs]
-    with sc.Vector.extract(demo[0], pairs, holdout=0.3) as vector:
+    with sc.Vector.extract(demo[0], demo_replies.load_pairs(by_system=by_system), holdout=0.3) as vector:
         info = vector.info
         read = [vector.layer(layer, sc.ROWS_READ) for layer in range(info.layer_end)]
         print([round(row.auc_content, 3) for row in read], info.gauge_layer)

@@ -35,13 +35,13 @@ def test_the_strength_moves_by_the_formula(demo, reading):  # noqa: F811
     safe = demo.stored["safe_pass"]
     with held_session(demo, 0.6, reading) as session:
         steps = talk(session, demo, turns=1, tokens=30)
-    strength, mean = 0.0, None
+    strength, weighted, weight = 0.0, 0.0, 0.0
     for now, then in zip(steps, steps[1:]):
         value = now.gauges[0]
         assert now.strengths[0] == pytest.approx(strength, abs=1e-5)
         if not np.isnan(value):
-            mean = value if mean is None else mean + 2 / 17 * (value - mean)
-            error = 0.6 - mean
+            weighted, weight = weighted * 15 / 17 + value, weight * 15 / 17 + 1  # 16 tokens, by the usual weights
+            error = 0.6 - weighted / weight
             if abs(error) > 0.05:
                 strength = float(np.clip(strength + np.clip(error / (32 * slope), -RATE, RATE), -safe, safe))
         assert then.strengths[0] == pytest.approx(strength, abs=1e-4)

@@ -11,11 +11,10 @@ using namespace steer;
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr GuardLimits kUnknownLimits{kNaN, kNaN};
 
 struct Talk {
     Guard guard;
-    GuardLimits limits = kUnknownLimits;
+    GuardLimits limits;
     std::vector<int32_t> reply;
     int32_t next = 100;
 
@@ -48,7 +47,7 @@ TEST_CASE("a loop is seen at its third time, of one token at its eighth", "[guar
 
 TEST_CASE("entropy must stay high for four tokens", "[guard]") {
     Talk talk;
-    talk.limits.entropy = 2.0f;
+    talk.limits.entropy.fill(2.0f);
     for (int i = 0; i < 20; i++) CHECK(talk.say_new("a", 1.9f) == Alarm::none);
     CHECK(talk.say_new("a", 30.0f) == Alarm::none); // one token is no salad
     int high = 1;
@@ -61,12 +60,19 @@ TEST_CASE("entropy must stay high for four tokens", "[guard]") {
 
 TEST_CASE("surprise may lie a nat above the limit", "[guard]") {
     Talk talk;
-    talk.limits.surprise = 2.0f;
+    talk.limits.surprise.fill(2.0f);
     for (int i = 0; i < 40; i++) CHECK(talk.say_new("a", 0.5f, 2.9f) == Alarm::none);
     int count = 0;
     while (talk.say_new("a", 0.5f, 6.0f) == Alarm::none) REQUIRE(++count < 20);
+    Talk early; // by how many tokens are seen: the first words are the least certain
+    early.limits.surprise = {9.0f, 5.0f, 3.0f, 2.0f, 1.0f};
+    CHECK(early.say_new("a", 0.5f, 20.0f) == Alarm::none); // one odd word is none
+    Talk started;
+    started.limits.surprise = {9.0f, 5.0f, 3.0f, 2.0f, 1.0f};
+    for (int i = 1; i <= 3; i++) CHECK(started.say_new("a", 0.5f, 5.9f) == Alarm::none);
+    CHECK(started.say_new("a", 0.5f, 5.9f) == Alarm::surprise); // the fourth: above 3 + 1
     Talk alone;
-    alone.limits.surprise = 2.0f;
+    alone.limits.surprise.fill(2.0f);
     for (int i = 0; i < 40; i++) CHECK(alone.say_new() == Alarm::none); // no twin: not known
 }
 

@@ -1,6 +1,7 @@
 // A calibration's arithmetic, worked out by hand. tests/python/test_calibration.py compares what is measured.
 #include "files/error.h"
 #include "steer/calibration_json.h"
+#include "steer/recommend.h"
 #include "steer/strength.h"
 
 #include <catch2/catch.hpp>
@@ -21,8 +22,12 @@ Calibration small() {
     does_not = parts, does_not.separation = 0.9f;
     for (int layer = 0; layer < 2; layer++) c.scales.insert(c.scales.end(), kMetrics * kSmoothings, layer == 0 ? parts : does_not);
     c.strengths = {-1.0f, 0.0f, 0.5f, 1.0f};
-    for (int row = 0; row < 2 * kMetrics; row++)
-        for (const float value : {4.0f, 0.0f, -1.0f, -4.0f}) c.response.push_back(value * static_cast<float>(row + 1));
+    for (int row = 0; row < 2 * kMetrics; row++) {
+        c.centre.push_back(10.0f);
+        for (const float value : {4.0f, 0.0f, -1.0f, -4.0f}) c.shift.push_back(value * static_cast<float>(row + 1));
+        c.spread.insert(c.spread.end(), {1.5f, 1.0f, 0.5f, 0.25f});
+        c.clarity.insert(c.clarity.end(), {3.0f, 3.0f, 2.0f, row < kMetrics ? 1.0f : 0.5f});
+    }
     c.neutral = {1.0f, 2.0f}, c.persona = {3.0f, 10.0f};
     c.gap = 8.0f;
     return c;
@@ -69,15 +74,28 @@ TEST_CASE("a scale shows 0 and 1 at the medians, and nothing where the texts do 
     CHECK(std::isnan(c.affine(9, 0, 8).gain));
 }
 
-TEST_CASE("a response is linear between the strengths it was measured at", "[calibration]") {
+TEST_CASE("a correction takes back the shift and the spread, linear between the strengths they were measured at", "[calibration]") {
     const Calibration c = small();
-    CHECK(c.response_at(2, 0, 0.0f) == 0.0f);
-    CHECK(c.response_at(2, 0, 0.25f) == -0.5f);
-    CHECK(c.response_at(2, 0, 0.75f) == -2.5f);
-    CHECK(c.response_at(2, 1, -1.0f) == 8.0f);
-    CHECK(std::isnan(c.response_at(2, 0, 1.01f)));
-    CHECK(std::isnan(c.response_at(2, 0, NAN)));
-    CHECK(std::isnan(c.response_at(4, 0, 0.5f)));
+    CHECK(c.correction(2, 0, 0.0f)(12.0f) == 12.0f);
+    CHECK(c.correction(2, 0, 0.5f)(10.0f - 1.0f + 0.5f * 3.0f) == Approx(13.0f));  // own(0) = centre + 3
+    CHECK(c.correction(2, 0, 0.25f)(10.0f - 0.5f + 0.75f * 3.0f) == Approx(13.0f));
+    CHECK(c.correction(2, 1, -1.0f)(10.0f + 8.0f - 1.5f * 2.0f) == Approx(8.0f));
+    CHECK(c.correction(2, 2, 1.0f)(10.0f - 12.0f + 0.25f) == Approx(11.0f));
+    CHECK(std::isnan(c.correction(3, 0, 1.0f).gain)); // the voices do not part there
+    CHECK(std::isnan(c.correction(2, 0, 1.01f).gain));
+    CHECK(std::isnan(c.correction(2, 0, NAN).gain));
+    CHECK(std::isnan(c.correction(4, 0, 0.5f).gain));
+}
+
+TEST_CASE("the dial is read where the voices part most under a push", "[calibration]") {
+    Calibration c = small();
+    c.strengths[2] = 0.3f;
+    for (size_t layer = 0; layer < 2; layer++) c.clarity[layer * kMetrics * 4 + 2] = layer == 0 ? 1.5f : 2.5f;
+    CHECK(recommend_dial_layer(c) == 2); // the other has no scale
+    for (GaugeScale& scale : c.scales) scale.separation = 1.5f;
+    CHECK(recommend_dial_layer(c) == 3);
+    for (GaugeScale& scale : c.scales) scale.separation = 0.5f;
+    CHECK(recommend_dial_layer(c) == -1);
 }
 
 TEST_CASE("a relative strength is a share of the norm at the band's end", "[calibration]") {
@@ -113,7 +131,7 @@ TEST_CASE("strengths that mean nothing are refused", "[calibration]") {
 
 TEST_CASE("a calibration survives being written", "[calibration]") {
     Calibration c = small();
-    c.safe_pass = 0.45f, c.safe_fail = 0.6f, c.safe_rule = "kl", c.entropy_limit = 1.0f / 3.0f;
+    c.safe_pass = 0.45f, c.safe_fail = 0.6f, c.safe_rule = "kl", c.entropy_limits[1] = 1.0f / 3.0f;
     const std::string text = calibration_to_json(c);
     const CalibrationPtr again = calibration_from_json(text, 2, 4, "test");
     CHECK(calibration_to_json(*again) == text);
