@@ -127,3 +127,26 @@ def test_gates(talk, chunk):
     outcome = talk.check(steps, pushed_above(talk, groups=[1]), [gate])
     assert acted == [bool(bits) for bits in outcome.gate_bits[len(talk.prompt) - 1 :]]
     assert 3 < sum(acted) < 37
+
+
+def test_the_steps_are_a_log_that_replays(talk):
+    """Position and strengths of every step, with a ramp, a set, a pause and a prompt in pieces: hooks that follow them say the same."""
+    log = {}  # position: strength
+    with sc.Vector.create(talk.write) as write, talk.model.session(prefill_chunk=6) as session:
+        session.set_generation(**GREEDY)
+        push = session.inject(write, 0.0)
+        session.set_tokens(talk.prompt)
+        live = {1: (2.0, 0), 5: (-1.0, 9), 20: (0.0, 0), 26: (3.0, 4)}  # step: strength, tokens of its ramp
+        steps, at = [], 0
+        while len(steps) < 40:
+            if (change := live.pop(at, None)) is not None:
+                session.set_strength(push, *change)
+            step = session.step()
+            computed = step.position if step.is_prompt else step.position - 1  # a token is chosen one position before its own
+            log.update((position, step.strengths[sc.slot(push)]) for position in range(len(log), computed + 1))
+            steps += [] if step.is_prompt else [step]
+            at += 1
+    assert len({round(strength, 3) for strength in log.values()}) > 10
+    strengths = [(position, strength) for position, strength in log.items() if strength != 0.0]
+    talk.check(steps, [{"site": layer, "kind": "add", "strength": strength, "direction": layer, "tokens": {position}}
+                       for layer in range(talk.layers) for position, strength in strengths])
