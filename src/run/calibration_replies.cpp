@@ -136,6 +136,13 @@ template<class Field> AgeLimits limits_by_age(const std::vector<Reply>& replies,
     return limits;
 }
 
+float length_limit(const std::vector<Reply>& replies) {
+    if (!std::all_of(replies.begin(), replies.end(), [](const Reply& reply) { return reply.ended; })) return Calibration::kNaN;
+    std::vector<float> lengths;
+    for (const Reply& reply : replies) lengths.push_back(static_cast<float>(reply.kl.size()));
+    return percentile(lengths, 99.5f);
+}
+
 float mean(const std::vector<float>& values) {
     double sum = 0.0;
     for (const float value : values) sum += double{value};
@@ -237,6 +244,7 @@ void measure_replies(const std::shared_ptr<Model>& model, VectorPtr vector, cons
     calibration.scripts = known.mask();
     calibration.entropy_limits = limits_by_age(sound, &Reply::mean_entropy, 99.5f);
     calibration.surprise_limits = limits_by_age(sound, &Reply::mean_surprise, 99.0f);
+    calibration.length_limit = length_limit(sound);
     calibration.slope_corrected = slope(strengths, own);
     calibration.slope_twin = slope(strengths, twin);
 }

@@ -12,6 +12,7 @@ constexpr size_t kTokens = 32, kHighTokens = 4;
 constexpr int32_t kSurpriseLeast = 2; // one odd word is none
 constexpr size_t kPeriodMost = 16, kRepeats = 3, kSameTokens = 8;
 constexpr float kSurpriseSlack = 1.0f; // nats
+constexpr float kOverdue = 4.0f;
 constexpr uint64_t kBrokenMost = 1, kLettersLeast = 4;
 constexpr float kLower = 0.7f, kRecover = 0.02f;
 constexpr int32_t kLowerEvery = 8, kRecoverEvery = 16, kRewindsMost = 4;
@@ -42,20 +43,21 @@ bool is_foreign(const ScriptCount& seen, uint32_t known) {
 
 } // namespace
 
-Alarm Guard::watch(std::span<const int32_t> reply, std::string_view text, float entropy, float surprise, const GuardLimits& limits) {
+Alarm Guard::watch(std::span<const int32_t> reply, const GuardToken& said, const GuardLimits& limits) {
     since_lowered_++;
     if (last_.size() == kTokens) last_.erase(last_.begin());
-    Token token{std::string(text), false, false};
-    if (!std::isnan(entropy)) {
-        const float mean = entropy_.push(entropy);
+    Token token{std::string(said.text), false, false};
+    if (!std::isnan(said.entropy)) {
+        const float mean = entropy_.push(said.entropy);
         token.high_entropy = mean > limits.entropy[age_of(entropy_.count())]; // NaN: never
     }
-    if (!std::isnan(surprise)) {
-        const float mean = surprise_.push(surprise);
+    if (!std::isnan(said.surprise)) {
+        const float mean = surprise_.push(said.surprise);
         token.high_surprise = surprise_.count() >= kSurpriseLeast && mean > limits.surprise[age_of(surprise_.count())] + kSurpriseSlack;
     }
     last_.push_back(std::move(token));
-    return look(reply, limits);
+    const Alarm alarm = look(reply, limits);
+    return alarm == Alarm::none && static_cast<float>(said.number) > kOverdue * limits.length ? Alarm::length : alarm;
 }
 
 Alarm Guard::look(std::span<const int32_t> reply, const GuardLimits& limits) {

@@ -5,6 +5,7 @@
 //   surprise   the running mean over 16 tokens of -log p(token) without steering, of two at least, lies above p99 + 1 nat;
 //              needs the twin
 // Both limits go by how many tokens the mean has seen.
+//   length     the reply is four times as long as the calibration's replies were when they ended by themselves
 //   loop       the last tokens are one piece of at most 16, three times; of one token, eight times
 //   text       two characters of the last 32 tokens' are U+FFFD, or most of its letters are of scripts that the calibration's
 //              texts do not use
@@ -24,10 +25,17 @@ namespace steer {
 
 struct GuardLimits { // NaN, or no scripts: not known
     AgeLimits entropy = kNoLimits, surprise = kNoLimits;
+    float length = std::numeric_limits<float>::quiet_NaN(); // of replies that ended by themselves
     uint32_t scripts = 0; // a bit for each Script
 };
 
-enum class Alarm : uint8_t { none, entropy, surprise, loop, text };
+enum class Alarm : uint8_t { none, entropy, surprise, loop, text, length };
+
+struct GuardToken {
+    std::string_view text;
+    float entropy, surprise; // nats, NaN: unknown
+    int32_t number;          // in its reply, from 1 on
+};
 
 struct Verdict {
     bool stop = false;
@@ -36,8 +44,8 @@ struct Verdict {
 
 class Guard {
   public:
-    // After each token of a reply. reply: its tokens so far, this one included; entropy, surprise in nats, NaN: unknown.
-    Alarm watch(std::span<const int32_t> reply, std::string_view text, float entropy, float surprise, const GuardLimits& limits);
+    // After each token of a reply. reply: its last tokens, this one included, 48 of them where it has so many.
+    Alarm watch(std::span<const int32_t> reply, const GuardToken& said, const GuardLimits& limits);
 
     // How many of the reply's last tokens belong to what watch has seen: from its onset on.
     int32_t onset() const { return onset_; }

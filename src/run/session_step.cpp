@@ -277,7 +277,8 @@ void Step::guard_reply(bool stop_token) {
     const size_t before = std::min(kSeen - 1, static_cast<size_t>(session_.reply_count_));
     std::vector<int32_t> reply(ids.end() - static_cast<ptrdiff_t>(before), ids.end());
     reply.push_back(row_.drawn.token);
-    const Alarm alarm = guard_.watch(reply, out_.text, row_.drawn.entropy, -row_.drawn.twin_log_prob, controls_.guard_limits());
+    const GuardToken said{out_.text, row_.drawn.entropy, -row_.drawn.twin_log_prob, session_.reply_count_ + 1};
+    const Alarm alarm = guard_.watch(reply, said, controls_.guard_limits());
     if (alarm != Alarm::none) out_.step.flags |= STEER_STEP_GUARD;
     const Verdict verdict = guard_.act(generation_->guard, alarm);
     if (verdict.stop && !stop_token) finish_turn(STEER_FINISH_GUARD);

@@ -204,6 +204,7 @@ GuardLimits StepControls::guard_limits() const {
             limits.entropy[age] = std::fmax(limits.entropy[age], known->entropy_limits[age]);
             limits.surprise[age] = std::fmax(limits.surprise[age], known->surprise_limits[age]);
         }
+        limits.length = std::fmax(limits.length, known->length_limit);
         limits.scripts |= known->scripts;
     }
     return limits;

@@ -64,6 +64,7 @@ struct Calibration {
     float gap = kNaN;                             // at the last site of the band: persona less neutral
     AgeLimits entropy_limits = kNoLimits;         // p99.5 of the running mean of a token's entropy, nats; of sound replies
     AgeLimits surprise_limits = kNoLimits;        // p99 of the running mean of -log p(token) without steering
+    float length_limit = kNaN;                    // p99.5 of the tokens of sound replies; unknown where some did not end by themselves
     uint32_t scripts = 0;                         // a bit for each script (text/scripts.h) of the texts; 0: unknown
     float slope_corrected = kNaN, slope_twin = kNaN; // of the calibrated gauge at gauge_layer, for each unit of r
     float safe_pass = kNaN, safe_fail = kNaN;     // relative strengths between which the safe maximum lies

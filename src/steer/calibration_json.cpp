@@ -19,6 +19,7 @@ struct Figure {
 };
 constexpr Figure kFigures[] = {
     {"gap", &Calibration::gap},
+    {"length_limit", &Calibration::length_limit},
     {"slope_corrected", &Calibration::slope_corrected},
     {"slope_twin", &Calibration::slope_twin},
     {"safe_pass", &Calibration::safe_pass},

@@ -20,7 +20,7 @@ struct Talk {
 
     Alarm say(int32_t token, const char* text = "a", float entropy = 0.5f, float surprise = kNaN) {
         reply.push_back(token);
-        return guard.watch(reply, text, entropy, surprise, limits);
+        return guard.watch(reply, {text, entropy, surprise, static_cast<int32_t>(reply.size())}, limits);
     }
     Alarm say_new(const char* text = "a", float entropy = 0.5f, float surprise = kNaN) { return say(next++, text, entropy, surprise); }
 };
@@ -74,6 +74,15 @@ TEST_CASE("surprise may lie a nat above the limit", "[guard]") {
     Talk alone;
     alone.limits.surprise.fill(2.0f);
     for (int i = 0; i < 40; i++) CHECK(alone.say_new() == Alarm::none); // no twin: not known
+}
+
+TEST_CASE("an end is overdue at four times the length of what ended", "[guard]") {
+    Talk talk;
+    talk.limits.length = 10.0f;
+    for (int i = 0; i < 40; i++) CHECK(talk.say_new() == Alarm::none);
+    CHECK(talk.say_new() == Alarm::length);
+    Talk unknown;
+    for (int i = 0; i < 200; i++) CHECK(unknown.say_new() == Alarm::none);
 }
 
 TEST_CASE("broken characters and another script are seen", "[guard]") {
