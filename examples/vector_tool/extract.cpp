@@ -22,6 +22,7 @@ LoadedVector extracted(const LoadedModel& model, const std::vector<Pair>& pairs,
     options.holdout = settings.holdout;
     options.seed = settings.seed;
     options.name = settings.name.c_str();
+    if (!settings.resume.empty()) options.resume_path = settings.resume.c_str();
     options.progress_fn = show_progress;
     options.progress_user = const_cast<char*>("reading");
     steer_vector* vector = nullptr;

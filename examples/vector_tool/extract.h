@@ -15,6 +15,7 @@ struct ExtractSettings {
     float relative = 0.0f;                          // length of every row, as a share of the stream's norm at its site
     float holdout = 0.2f;
     uint64_t seed = 1;
+    std::string resume;                             // file of what was read so far; empty: none
 };
 
 void extract(const ExtractSettings& settings); // throws std::runtime_error in words

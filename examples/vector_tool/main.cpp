@@ -102,6 +102,7 @@ CLI::App* add_extract(CLI::App& app, ExtractSettings& settings, std::string& lay
     command->add_option("--holdout", settings.holdout, "share of the groups kept for the report")->capture_default_str();
     command->add_option("--split", settings.split, "only lines whose \"split\" says this");
     command->add_option("--seed", settings.seed, "of the held-out groups")->capture_default_str();
+    command->add_option("--resume", settings.resume, "file that keeps what was read: cut off, the same command goes on there; delete it afterwards");
     command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
     return command;
 }

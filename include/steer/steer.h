@@ -188,6 +188,7 @@ typedef struct steer_extract_options {
     const char *name;
     steer_progress_fn progress_fn;
     void             *progress_user;
+    const char *resume_path;                       /* extract: keeps the states of each text as they are read; the same call again goes on there. NULL: nothing is kept */
 } steer_extract_options;
 STEER_API void         steer_vector_options_init(steer_vector_options *o, size_t struct_size);
 STEER_API steer_status steer_vector_create(const float *rows, size_t row_count, size_t hidden_size, const steer_vector_options *o, steer_vector **out, steer_error *err);

@@ -64,6 +64,7 @@ ExtractionOptions read_extraction(const steer_extract_options& from) {
     options.holdout = check_range(from.holdout, 0.0f, 0.9f, "holdout");
     options.seed = from.seed;
     if (from.name != nullptr) options.name = from.name;
+    if (from.resume_path != nullptr) options.resume_path = from.resume_path;
     return options;
 }
 
@@ -170,6 +171,8 @@ steer_status steer_vector_calibrate(steer_model* m, const steer_vector* v, const
         const VectorPtr vector = PinnedVector(v, "vector").share();
         check_fits(*vector, *model);
         const steer_extract_options given = read_options(o, default_extract_options(), "steer_extract_options");
+        if (given.resume_path != nullptr)
+            fail(STEER_ERR_UNSUPPORTED, "resume_path: a calibration cannot be taken up again, only an extraction");
         const CalibrationOptions options{given.layer_begin, given.layer_end, given.seed, given.name == nullptr ? "" : given.name};
         const Progress progress = to_progress(given.progress_fn, given.progress_user, [&] { return model.alive(); });
         *out = to_handle(calibrate_vector(model.share(), *vector, read_pairs(pairs, count), options, progress));

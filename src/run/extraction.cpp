@@ -71,8 +71,8 @@ class Sweep {
     using Report = std::function<void(size_t pairs_done)>; // throws to leave
 
     Sweep(Model& model, const std::vector<ContrastPair>& pairs, const Recipes& recipes, std::shared_ptr<const GroupSplit> split,
-          const StateLayers& layers, const Report& report)
-        : model_(model), pairs_(pairs), split_(std::move(split)), layers_(layers), report_(report), norms_(layers),
+          const StateLayers& layers, RecordFile* kept, const Report& report)
+        : model_(model), pairs_(pairs), split_(std::move(split)), layers_(layers), kept_(kept), report_(report), norms_(layers),
           write_({recipes.write.method, layers.begin, layers.end, layers.hidden_size}, split_) {
         poolings_.push_back(recipes.write.pooling);
         if (!recipes.two_sets()) return;
@@ -115,7 +115,7 @@ class Sweep {
             passages.push_back(std::move(positive));
             passages.push_back(std::move(negative));
         }
-        read_states(model_, layers_, passages, [&] { report_(begin); });
+        read_states(model_, layers_, passages, kept_, [&] { report_(begin); });
         for (size_t i = 0; i < passages.size(); i += 2) add_pair(passages[i].means, passages[i + 1].means);
     }
 
@@ -133,6 +133,7 @@ class Sweep {
     const std::vector<ContrastPair>& pairs_;
     std::shared_ptr<const GroupSplit> split_;
     StateLayers layers_;
+    RecordFile* kept_;
     const Report& report_;
     ResidualNorms norms_;
     RowExtraction write_;
@@ -155,6 +156,8 @@ SweepResult run_sweeps(Model& model, const std::vector<ContrastPair>& pairs, con
                        const ExtractionOptions& options, const Progress& progress) {
     const auto all = static_cast<int32_t>(layers.count());
     const int32_t at_once = std::min(layers_at_once(recipes, *split, layers.hidden_size, options.kept_bytes_max), all);
+    std::optional<RecordFile> kept;
+    if (!options.resume_path.empty()) kept.emplace(options.resume_path, "steer states 1");
     SweepResult result;
     for (int32_t done = 0; done < all; done += at_once) {
         const StateLayers some{layers.begin + done, std::min(layers.begin + done + at_once, layers.end), layers.hidden_size};
@@ -164,7 +167,7 @@ SweepResult run_sweeps(Model& model, const std::vector<ContrastPair>& pairs, con
             if (progress && !progress(static_cast<float>(fraction)))
                 fail(STEER_ERR_CANCELLED, "extraction was stopped by the progress callback");
         };
-        SweepResult part = Sweep(model, pairs, recipes, split, some, report).run();
+        SweepResult part = Sweep(model, pairs, recipes, split, some, kept ? &*kept : nullptr, report).run();
         append(result.write, std::move(part.write));
         append(result.read, std::move(part.read));
     }

@@ -37,6 +37,7 @@ struct ExtractionOptions {
     uint64_t seed = 0;
     std::string name;
     uint64_t kept_bytes_max = uint64_t{1} << 30;
+    std::string resume_path; // where pooled states are kept as they are read; empty: nowhere
 };
 
 // A passage's tokens, and where an assistant speaks.

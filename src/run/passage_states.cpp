@@ -63,6 +63,7 @@ class PassBatch {
 
 // One pass with as much of the jobs as it holds. True: all are done.
 bool run_some(Model& model, const StateLayers& layers, std::span<Job> jobs) {
+    if (jobs.empty()) return true;
     model.with_backend([&](Backend& backend, const std::shared_ptr<CachePool>& pool) {
         PassBatch batch(layers);
         std::vector<std::pair<Job*, int32_t>> taken;
@@ -92,19 +93,58 @@ void divide(std::vector<float>& sums, size_t count) {
     }
 }
 
+// All that the means depend on.
+Digest key_of(Model& model, const StateLayers& layers, const PassageStates& wanted) {
+    Sha256 sum;
+    const auto add = [&](const auto& values) {
+        const uint64_t size = values.size();
+        sum.update(&size, sizeof size);
+        sum.update(values.data(), size * sizeof values[0]);
+    };
+    const int32_t what[] = {model.memory().dtype, model.weights_format(), layers.begin, layers.end, layers.hidden_size};
+    add(model.fingerprint());
+    add(std::span(what));
+    add(wanted.passage.ids);
+    for (const Positions& pool : wanted.pools) add(pool);
+    return sum.finish();
+}
+
+bool take_kept(RecordFile& kept, const Digest& key, const StateLayers& layers, PassageStates& wanted) {
+    const std::optional<std::vector<float>> found = kept.find(key);
+    if (!found || found->size() != wanted.pools.size() * layers.size()) return false;
+    for (size_t i = 0; i < wanted.means.size(); i++)
+        std::copy_n(found->begin() + static_cast<ptrdiff_t>(i * layers.size()), layers.size(), wanted.means[i].begin());
+    return true;
+}
+
+void keep(RecordFile& kept, const Digest& key, const PassageStates& read) {
+    std::vector<float> all;
+    for (const std::vector<float>& mean : read.means) all.insert(all.end(), mean.begin(), mean.end());
+    kept.add(key, all);
+}
+
 } // namespace
 
-void read_states(Model& model, const StateLayers& layers, std::span<PassageStates> passages,
+void read_states(Model& model, const StateLayers& layers, std::span<PassageStates> passages, RecordFile* kept,
                  const std::function<void()>& before_pass) {
     std::vector<Job> jobs;
+    std::vector<Digest> keys; // of the jobs
     for (PassageStates& one : passages) {
         one.means.assign(one.pools.size(), std::vector<float>(layers.size(), 0.0f));
+        if (kept != nullptr) {
+            const Digest key = key_of(model, layers, one);
+            if (take_kept(*kept, key, layers, one)) continue;
+            keys.push_back(key);
+        }
         jobs.push_back({&one, {}, 0});
     }
     do before_pass();
     while (!run_some(model, layers, jobs));
-    for (PassageStates& one : passages)
-        for (size_t i = 0; i < one.pools.size(); i++) divide(one.means[i], one.pools[i].size());
+    for (size_t at = 0; at < jobs.size(); at++) {
+        PassageStates& read = *jobs[at].wanted;
+        for (size_t i = 0; i < read.pools.size(); i++) divide(read.means[i], read.pools[i].size());
+        if (kept != nullptr) keep(*kept, keys[at], read);
+    }
 }
 
 } // namespace steer

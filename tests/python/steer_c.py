@@ -90,7 +90,8 @@ VectorLayer = struct("VectorLayer", row=c.POINTER(f32), norm=f32, residual_norm=
 Passage = struct("Passage", system=View, prompt=View, reply=View)
 ContrastPair = struct("ContrastPair", positive=Passage, negative=Passage, group=u64)
 ExtractOptions = struct("ExtractOptions", struct_size=u32, layer_begin=i32, layer_end=i32, method=i32, pooling=i32,
-                        holdout=f32, seed=u64, name=text, progress_fn=ProgressFn, progress_user=ptr)
+                        holdout=f32, seed=u64, name=text, progress_fn=ProgressFn, progress_user=ptr,
+                        resume_path=text)
 SessionOptions = struct("SessionOptions", struct_size=u32, context_max=i32, prefill_chunk=i32, injection_max=i32,
                         gauge_max=i32, twin=i32)
 SessionInfo = struct("SessionInfo", token_count=i32, computed_count=i32, stale_from=i32, context_max=i32, turn=u32,

@@ -185,3 +185,38 @@ def test_an_extracted_vector_moves_a_reply_towards_its_own_side(torch_library, r
                     pass
                 told.append(step.gauges[sc.slot(gauge)])
         assert told[1] - told[0] == pytest.approx(1.5 * row.norm().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", [sc.METHOD_MEAN_DIFFERENCE, sc.METHOD_PROBE])
+def test_an_extraction_that_was_cut_off_goes_on(torch_library, random_checkpoint, tmp_path, method):
+    pairs = [(positive, negative, group + 10 * i) for i in range(12) for positive, negative, group in PAIRS]
+    kept = tmp_path / "states"
+    with sc.Model(random_checkpoint(MODELS[0]).folder) as model:
+        def extract(stop_at=None, **more):
+            told = []
+
+            def progress(_, share):
+                told.append(share)
+                return int(stop_at is not None and share >= stop_at)
+
+            with sc.Vector.extract(model, pairs, method=method, progress_fn=sc.ProgressFn(progress), **more) as vector:
+                return [vector.row(layer) for layer in range(vector.info.layer_begin, vector.info.layer_end)]
+
+        expected = extract()
+        with pytest.raises(sc.SteerError):
+            extract(stop_at=0.5, resume_path=str(kept).encode())
+        half = kept.stat().st_size
+        kept.write_bytes(kept.read_bytes()[:-100])  # as a crash leaves it
+        np.testing.assert_allclose(extract(resume_path=str(kept).encode()), expected, rtol=1e-4, atol=1e-6)
+        whole = kept.stat().st_size
+        assert 100 < half < 0.8 * whole
+        extract(resume_path=str(kept).encode())
+        assert kept.stat().st_size == whole  # nothing was read anew
+        extract(resume_path=str(kept).encode(), layer_begin=1)
+        assert kept.stat().st_size > whole  # other states
+        with pytest.raises(sc.SteerError, match="resume_path"):
+            sc.Vector.create(np.ones((1, model.info.hidden_size)), model=model).calibrate(model, pairs, resume_path=b"x")
+        other = tmp_path / "diary"
+        other.write_text("not yours to overwrite, and long enough")
+        with pytest.raises(sc.SteerError, match="something else"):
+            extract(resume_path=str(other).encode())

@@ -33,6 +33,7 @@ struct ExtractOptions {
     std::optional<uint64_t> seed{};
     std::optional<std::string> name{};
     Progress progress{};
+    std::optional<std::string> resume_path{}; // extraction only
 };
 
 // What is known of one row, with the row itself: empty where there is none. Lives with the vector.
@@ -166,6 +167,7 @@ class Vector : public detail::Owner<steer_vector, steer_vector_free> {
         if (options.name) c.name = options.name->c_str();
         c.progress_fn = progress.fn();
         c.progress_user = progress.user();
+        if (options.resume_path) c.resume_path = options.resume_path->c_str();
         std::vector<steer_contrast_pair> c_pairs;
         for (const ContrastPair& pair : pairs)
             c_pairs.push_back({to_c(pair.positive), to_c(pair.negative), pair.group});
