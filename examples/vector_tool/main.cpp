@@ -123,7 +123,8 @@ CLI::App* add_calibrate(CLI::App& app, CalibrateSettings& settings, std::string&
 
 CLI::App* add_sweep(CLI::App& app, SweepSettings& settings) {
     CLI::App* command = app.add_subcommand("sweep", "replies over a range of strengths, measured");
-    command->add_option("vector", settings.vector, "a calibrated vector")->required();
+    command->add_option("vectors", settings.vectors, "calibrated vectors; of one persona on several bands of layers, to compare them")
+        ->required()->expected(1, 8);
     command->add_option("--model", settings.model, "model folder")->required();
     command->add_option("--prompts", settings.prompts, "JSON lines with \"prompt\", or a prompt a line")->required();
     command->add_option("--markers", settings.markers, "words that give the persona away, one a line: style is the share of replies with one");

@@ -13,7 +13,9 @@
 namespace vector_tool {
 namespace {
 
-struct Row { // of one strength
+struct Row { // of one vector at one strength
+    std::string vector;
+    int32_t layer_begin = 0, layer_end = 0; // half open
     float strength = 0.0f, kl = 0.0f, kl_p90 = 0.0f, perplexity = 0.0f, ended = 0.0f, style = NAN;
     float raw = 0.0f, own = 0.0f, corrected = 0.0f, twin = 0.0f;
     size_t tokens = 0;
@@ -67,8 +69,10 @@ float marked_share(const std::vector<ReplyTokens>& replies, const std::vector<st
     return static_cast<float>(marked) / static_cast<float>(replies.size());
 }
 
-Row summary(float strength, const std::vector<ReplyTokens>& replies, const std::vector<std::string>& markers) {
+Row summary(const steer_vector_info& info, float strength, const std::vector<ReplyTokens>& replies, const std::vector<std::string>& markers) {
     Row row;
+    row.vector = info.name;
+    row.layer_begin = info.best_begin, row.layer_end = info.best_end;
     row.strength = strength;
     const std::vector<float> kl = all_of(replies, &ReplyTokens::kl);
     row.tokens = kl.size();
@@ -85,34 +89,50 @@ Row summary(float strength, const std::vector<ReplyTokens>& replies, const std::
 void write_table(std::FILE* out, const std::vector<Row>& rows, const char* head, const char* format) {
     std::fputs(head, out);
     for (const Row& row : rows)
-        std::fprintf(out, format, double{row.strength}, row.tokens, double{row.ended}, double{row.kl}, double{row.kl_p90}, double{row.perplexity},
-                     double{row.style}, double{row.raw}, double{row.own}, double{row.corrected}, double{row.twin});
+        std::fprintf(out, format, row.layer_begin, row.layer_end - 1, double{row.strength}, row.tokens, double{row.ended}, double{row.kl},
+                     double{row.kl_p90}, double{row.perplexity}, double{row.style}, double{row.raw}, double{row.own}, double{row.corrected},
+                     double{row.twin});
 }
 
 void write_csv(const std::string& path, const std::vector<Row>& rows) {
     std::FILE* file = std::fopen(path.c_str(), "w");
     if (file == nullptr) throw std::runtime_error(path + ": cannot be written");
-    write_table(file, rows, "strength,tokens,ended,kl,kl_p90,perplexity,style,raw,own,corrected,twin\n",
-                "%.6g,%zu,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n");
+    write_table(file, rows, "first_layer,last_layer,strength,tokens,ended,kl,kl_p90,perplexity,style,raw,own,corrected,twin\n",
+                "%d,%d,%.6g,%zu,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g\n");
     if (std::fclose(file) != 0) throw std::runtime_error(path + ": cannot be written");
 }
 
-void draw(const std::string& path, const std::vector<Row>& rows, float safe) {
-    const auto line = [&](const char* name, float Row::*field) {
-        Line made{name, {}};
-        for (const Row& row : rows) made.values.push_back(row.*field);
-        return made;
+struct Drawn {
+    const char* name;
+    float Row::*field;
+};
+
+// All figures of one vector; of several the one of each panel that tells them apart.
+void draw(const std::string& path, const std::vector<std::vector<Row>>& swept, float safe) {
+    const bool several = swept.size() > 1, marked = !std::isnan(swept.front().front().style);
+    std::vector<Panel> panels;
+    const auto add = [&](const char* title, const std::vector<Drawn>& figures) {
+        Panel& panel = panels.emplace_back(Panel{title, {}});
+        for (const std::vector<Row>& rows : swept)
+            for (const Drawn& figure : figures) {
+                if (several && &figure != &figures.back()) continue;
+                const Row& first = rows.front();
+                const std::string band = first.vector + " " + std::to_string(first.layer_begin) + "-" + std::to_string(first.layer_end - 1);
+                Line& line = panel.lines.emplace_back(Line{several ? band : figure.name, {}});
+                for (const Row& row : rows) line.values.push_back(row.*figure.field);
+            }
     };
-    std::vector<Panel> panels = {
-        {"how far the choice of a token is moved (KL, nats)", {line("mean", &Row::kl), line("90th percentile", &Row::kl_p90)}},
-        {"perplexity of the replies to the unsteered model", {line("perplexity", &Row::perplexity)}},
-        {"the gauge: 0 neutral, 1 persona", {line("raw", &Row::raw), line("own", &Row::own), line("corrected", &Row::corrected),
-                                             line("twin", &Row::twin)}},
-        {"share of replies", {line("ended itself", &Row::ended)}}};
-    if (!std::isnan(rows.front().style)) panels.back().lines.push_back(line("with a marker", &Row::style));
+    add(several ? "how far the choice of a token is moved (KL, nats, 90th percentile)" : "how far the choice of a token is moved (KL, nats)",
+        {{"mean", &Row::kl}, {"90th percentile", &Row::kl_p90}});
+    add("perplexity of the replies to the unsteered model", {{"perplexity", &Row::perplexity}});
+    add(several ? "the twin gauge: 0 neutral, 1 persona" : "the gauge: 0 neutral, 1 persona",
+        {{"raw", &Row::raw}, {"own", &Row::own}, {"corrected", &Row::corrected}, {"twin", &Row::twin}});
+    std::vector<Drawn> shares = {{"ended itself", &Row::ended}};
+    if (marked) shares.push_back({"with a marker", &Row::style});
+    add(!several ? "share of replies" : marked ? "share of replies with a marker" : "share of replies that ended themselves", shares);
     std::vector<float> x;
-    for (const Row& row : rows) x.push_back(row.strength);
-    draw_panels(path, "strength (relative)", x, panels, safe, "safe maximum");
+    for (const Row& row : swept.front()) x.push_back(row.strength);
+    draw_panels(path, "strength (relative)", x, panels, several ? NAN : safe, "safe maximum");
 }
 
 std::vector<std::string> choose_prompts(const std::string& path, int32_t most) { // each once, evenly spread
@@ -126,30 +146,57 @@ std::vector<std::string> choose_prompts(const std::string& path, int32_t most) {
     return chosen;
 }
 
+std::vector<LoadedVector> load_calibrated(const SweepSettings& settings) {
+    std::vector<LoadedVector> vectors;
+    for (const std::string& file : settings.vectors) {
+        vectors.push_back(load_file(file, settings.load));
+        if (info_of(vectors.back()).calibrated == 0) throw std::runtime_error(file + ": is not calibrated: steer_vector calibrate comes first");
+    }
+    return vectors;
+}
+
+// One set of strengths for all, so that they can be compared.
+std::vector<float> choose_strengths(const SweepSettings& settings, const std::vector<LoadedVector>& vectors) {
+    float to = settings.to;
+    for (const LoadedVector& vector : vectors) {
+        const float safe = info_of(vector).strength_safe;
+        if (settings.to <= settings.from) to = std::max(to, 1.5f * (std::isnan(safe) ? 0.6f : safe));
+    }
+    std::vector<float> strengths;
+    for (int32_t step = 0; step < settings.steps; step++)
+        strengths.push_back(settings.from + (to - settings.from) * static_cast<float>(step) / static_cast<float>(std::max(settings.steps - 1, 1)));
+    return strengths;
+}
+
 } // namespace
 
 void sweep(const SweepSettings& settings) {
     const LoadedModel model = load_model(settings.model, settings.device);
-    const LoadedVector vector = load_file(settings.vector, settings.load);
-    const steer_vector_info info = info_of(vector);
-    if (info.calibrated == 0) throw std::runtime_error(settings.vector + ": is not calibrated: steer_vector calibrate comes first");
+    const std::vector<LoadedVector> vectors = load_calibrated(settings);
     const std::vector<std::string> prompts = choose_prompts(settings.prompts, settings.prompt_max), markers = read_markers(settings.markers);
-    const float to = settings.to > settings.from ? settings.to : 1.5f * (std::isnan(info.strength_safe) ? 0.6f : info.strength_safe);
+    const std::vector<float> strengths = choose_strengths(settings, vectors);
+    const auto whole = static_cast<float>(vectors.size() * strengths.size() * prompts.size());
+    float done = 0.0f;
+    std::vector<std::vector<Row>> swept;
     std::vector<Row> rows;
-    for (int32_t step = 0; step < settings.steps; step++) {
-        const float strength = settings.from + (to - settings.from) * static_cast<float>(step) / static_cast<float>(std::max(settings.steps - 1, 1));
-        std::vector<ReplyTokens> replies;
-        for (size_t i = 0; i < prompts.size(); i++) {
-            replies.push_back(make_reply(model.get(), vector.get(), prompts[i], {strength, settings.kl_budget, settings.token_max, settings.seed + i}));
-            show_progress(const_cast<char*>("sweeping"), (static_cast<float>(step) + static_cast<float>(i + 1) / static_cast<float>(prompts.size())) /
-                                                             static_cast<float>(settings.steps));
+    for (const LoadedVector& vector : vectors) {
+        swept.emplace_back();
+        for (const float strength : strengths) {
+            std::vector<ReplyTokens> replies;
+            for (size_t i = 0; i < prompts.size(); i++) {
+                replies.push_back(make_reply(model.get(), vector.get(), prompts[i], {strength, settings.kl_budget, settings.token_max, settings.seed + i}));
+                show_progress(const_cast<char*>("sweeping"), ++done / whole);
+            }
+            swept.back().push_back(summary(info_of(vector), strength, replies, markers));
         }
-        rows.push_back(summary(strength, replies, markers));
+        rows.insert(rows.end(), swept.back().begin(), swept.back().end());
     }
-    write_table(stdout, rows, "strength   tokens  ended      KL  KL p90  perplexity   style     raw     own  corrected    twin\n",
-                "%8.3f %8zu %6.2f %7.3f %7.3f %11.2f %7.2f %7.2f %7.2f %10.2f %7.2f\n");
+    write_table(stdout, rows, " layers  strength   tokens  ended      KL  KL p90  perplexity   style     raw     own  corrected    twin\n",
+                "%3d-%-3d %9.3f %8zu %6.2f %7.3f %7.3f %11.2f %7.2f %7.2f %7.2f %10.2f %7.2f\n");
     if (!settings.csv.empty()) write_csv(settings.csv, rows), std::printf("written: %s\n", settings.csv.c_str());
-    if (!settings.picture.empty()) draw(settings.picture, rows, info.strength_safe), std::printf("written: %s\n", settings.picture.c_str());
+    if (settings.picture.empty()) return;
+    draw(settings.picture, swept, info_of(vectors.front()).strength_safe);
+    std::printf("written: %s\n", settings.picture.c_str());
 }
 
 } // namespace vector_tool

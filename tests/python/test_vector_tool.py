@@ -45,9 +45,22 @@ def test_a_sweep_is_a_table_and_a_picture(calibrated, probe, tmp_path):
     assert float(rows[0]["kl"]) == pytest.approx(0.0, abs=1e-6)
     assert float(rows[0]["kl"]) < float(rows[1]["kl"]) < float(rows[2]["kl"])
     assert float(rows[0]["raw"]) == pytest.approx(float(rows[0]["twin"]), abs=1e-2)  # no push: every reading is the same
-    assert float(rows[2]["raw"]) > float(rows[2]["own"])
+    assert float(rows[2]["twin"]) > float(rows[0]["twin"]) + 0.3  # the voice is there
     root = tree.parse(picture).getroot()
     assert len(root.findall(".//{http://www.w3.org/2000/svg}polyline")) == 8
+
+
+def test_bands_are_compared_at_the_same_strengths(calibrated, probe, tmp_path):
+    high, table, picture = tmp_path / "high.safetensors", tmp_path / "sweep.csv", tmp_path / "sweep.svg"
+    run(probe, "calibrate", VECTOR, high, "--model", MODEL, "--pairs", PAIRS, "--split", "held_out", "--layers", "5-6")
+    run(probe, "sweep", calibrated, high, "--model", MODEL, "--prompts", demo_sweep.DEMO / "prompts.jsonl", "--prompts-max", 2, "--steps", 2,
+        "--to", 0.6, "--tokens", 16, "--csv", table, "--picture", picture)
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert [(row["first_layer"], row["last_layer"]) for row in rows] == [("2", "6")] * 2 + [("5", "6")] * 2
+    assert [float(row["strength"]) for row in rows] == pytest.approx([0.0, 0.6] * 2)
+    assert float(rows[0]["perplexity"]) == pytest.approx(float(rows[2]["perplexity"]))  # no push: the same replies
+    assert float(rows[1]["kl"]) != pytest.approx(float(rows[3]["kl"]))
+    assert len(tree.parse(picture).getroot().findall(".//{http://www.w3.org/2000/svg}polyline")) == 2 * 4
 
 
 def test_a_budget_is_kept(calibrated, probe, tmp_path):
