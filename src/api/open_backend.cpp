@@ -71,9 +71,9 @@ void refuse_second_libtorch(const std::string& library) {
     const std::string version = shared == nullptr ? std::string() : version_of(shared);
     if (shared != nullptr) dlclose(shared);
     if (!version.empty() && version == STEER_TORCH_VERSION) return;
-    fail(STEER_ERR_STATE, "libtorch {} is loaded in this process and libsteer was built for " STEER_TORCH_VERSION
-         ", two cannot share it: {} is there already, {} needs the other. Take one version for both, or another process",
-         version.empty() ? "of another kind" : version, mapped, library);
+    fail(STEER_ERR_STATE, "libtorch {} is loaded and libsteer needs " STEER_TORCH_VERSION
+         ", take one version for both: {} is there, {} was built for the other",
+         version.empty() ? "of another kind" : version, mapped, library); // versions first: words may be cut
 }
 
 const BackendEntry* load(Loaded& state) {

@@ -1,8 +1,11 @@
 #include "errors.h"
 
+#include "interpreter.h"
+
 namespace steer_python {
 
 py::object make_error(const steer_error& error) {
+    const Inside inside;
     const py::object words = py::reinterpret_steal<py::object>(
         PyUnicode_DecodeUTF8(error.message, static_cast<py::ssize_t>(std::strlen(error.message)), "replace"));
     return py::module_::import("steer.errors").attr("make")(error.status, steer::status_name(error.status), words);

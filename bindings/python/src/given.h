@@ -1,6 +1,7 @@
 // Keyword arguments, taken one by one into the options of steer.hpp. None is the same as left out.
 #pragma once
 
+#include "interpreter.h"
 #include "names.h"
 
 #include <pybind11/stl.h>
@@ -9,8 +10,6 @@
 #include <vector>
 
 namespace steer_python {
-
-namespace py = pybind11;
 
 class Given {
   public:
@@ -42,6 +41,7 @@ class Given {
     template<class T> struct Plain { using type = T; };
     template<class T> struct Plain<std::optional<T>> { using type = T; };
 
+    const Inside inside_;
     py::dict left_;
 };
 

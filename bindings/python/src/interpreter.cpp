@@ -1,7 +1,5 @@
 #include "interpreter.h"
 
-#include "errors.h"
-
 #include <pthread.h>
 #include <unistd.h>
 
@@ -18,7 +16,8 @@ using std::chrono::steady_clock;
 
 struct Interpreter {
     std::atomic<bool> ending{false};
-    std::atomic<int> calls{0}; // of the library, in all threads
+    std::atomic<bool> forked{false}; // this is the child
+    std::atomic<int> calls{0}; // into C++ that Inside is around, in all threads
     std::atomic<unsigned long> main_thread{0};
     std::mutex mutex; // of sessions
     std::set<steer_session*> sessions;
@@ -35,7 +34,12 @@ void after_fork() { interpreter().mutex.unlock(); }
 void after_fork_in_child() {
     interpreter().mutex.unlock();
     interpreter().calls = 0;
+    interpreter().forked = true;
     interpreter().main_thread = PyThread_get_thread_ident();
+}
+
+[[noreturn]] void stop_for_good() {
+    while (true) pause();
 }
 
 // Runs at exit, before the interpreter begins to end: daemon threads inside of the library are called back, those that
@@ -54,21 +58,27 @@ void end() {
 
 } // namespace
 
-Unlocked::Unlocked() {
-    if (must_stop()) throw Failure(STEER_ERR_STATE, "the interpreter is ending: a thread may not begin a call of libsteer now");
+Inside::Inside() {
+    if (must_stop()) {
+        PyEval_SaveThread();
+        stop_for_good();
+    }
     interpreter().calls++;
-    state_ = PyEval_SaveThread();
 }
 
+Inside::~Inside() { interpreter().calls--; }
+
+Unlocked::Unlocked() : state_(PyEval_SaveThread()) {}
+
 Unlocked::~Unlocked() {
-    Interpreter& self = interpreter();
     if (must_stop()) {
-        self.calls--;
-        while (true) pause();
+        interpreter().calls--;
+        stop_for_good();
     }
     PyEval_RestoreThread(state_);
-    self.calls--;
 }
+
+bool is_forked_child() noexcept { return interpreter().forked; }
 
 bool must_stop() noexcept {
     const Interpreter& self = interpreter();
@@ -83,12 +93,6 @@ void remember(steer_session* session) {
 void forget(steer_session* session) {
     const std::lock_guard lock(interpreter().mutex);
     interpreter().sessions.erase(session);
-}
-
-void refuse_subinterpreter() {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main())
-        throw py::import_error("steer cannot be imported in a subinterpreter: libsteer's callbacks and the models it holds belong to the "
-                               "whole process, and would meet another interpreter's lock. Use a thread or another process");
 }
 
 void bind_interpreter(py::module_& module) {

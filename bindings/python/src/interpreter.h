@@ -10,8 +10,17 @@ namespace steer_python {
 
 namespace py = pybind11;
 
-// Without the interpreter's lock while it lives. A thread that comes back when the interpreter is ending stops here for good:
-// taking the lock would end it in the middle of C++ frames, and with it the process.
+// Around what runs Python below frames of C++. The interpreter does not end meanwhile; once it is ending, a thread that gets
+// here stops for good: Python would end it in the middle of those frames, and with it the process.
+class Inside {
+  public:
+    Inside();
+    ~Inside();
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+};
+
+// The same, without the interpreter's lock while it lives.
 class Unlocked {
   public:
     Unlocked();
@@ -20,7 +29,8 @@ class Unlocked {
     Unlocked& operator=(const Unlocked&) = delete;
 
   private:
-    PyThreadState* state_;
+    const Inside inside_;
+    PyThreadState* const state_;
 };
 
 template<class Body> auto unlocked(Body&& body) {
@@ -40,13 +50,13 @@ class Locked {
     PyGILState_STATE state_;
 };
 
-bool must_stop() noexcept; // the interpreter is ending and this is not its main thread: go back to where Unlocked waits
+bool is_forked_child() noexcept; // the library refuses every call there
+bool must_stop() noexcept; // the interpreter is ending and this is not its main thread: go back to where Unlocked ends
 
 // Sessions whose calls are cancelled when the interpreter ends. By handle: one that was freed is found out by the library.
 void remember(steer_session* session);
 void forget(steer_session* session);
 
-void refuse_subinterpreter();
 void bind_interpreter(py::module_& module);
 
 } // namespace steer_python

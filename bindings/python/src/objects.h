@@ -64,7 +64,7 @@ struct SessionObject {
 class Conversation {
   public:
     explicit Conversation(SessionObject& session) : session_(session), mine_(!session.conversing.exchange(true)) {
-        if (!mine_) throw Failure(STEER_ERR_BUSY, "another thread is at work on this session's conversation");
+        if (!mine_ && !is_forked_child()) throw Failure(STEER_ERR_BUSY, "another thread is at work on this session's conversation");
     }
     ~Conversation() {
         if (mine_) session_.conversing = false;

@@ -34,6 +34,11 @@ py::list prompt_candidates(const StepObject& step) {
     return made;
 }
 
+py::object read(const py::object& self, const py::object& control) {
+    const Inside inside;
+    return control.attr("read")(self);
+}
+
 std::string describe(const StepObject& step) {
     const py::str text = to_text(step.text);
     std::string words = "Step(";
@@ -103,7 +108,7 @@ void bind_step(py::module_& module) {
         .def_property_readonly("prompt_top", prompt_candidates)
         .def("gauge_at", [](const StepObject& self, size_t slot) { return value_at(self.gauges, slot); }, py::arg("slot"))
         .def("strength_at", [](const StepObject& self, size_t slot) { return value_at(self.strengths, slot); }, py::arg("slot"))
-        .def("__getitem__", [](const py::object& self, const py::object& control) { return control.attr("read")(self); }, py::arg("control"))
+        .def("__getitem__", read, py::arg("control"))
         .def("__str__", [](const StepObject& self) { return to_text(self.text); })
         .def("__repr__", [](const StepObject& self) { return to_text(describe(self)); });
 }

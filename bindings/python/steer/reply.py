@@ -31,10 +31,10 @@ class Reply:
     """
 
     def __init__(self, session: Session, turn: int, done: _Done = None) -> None:
-        self._session, self._core, self._done = session, session._core, done
-        self.turn = turn
         self.steps: list[Step] = []
         self.prompt_steps: list[Step] = []
+        self.turn = turn
+        self._session, self._core, self._done = session, session._core, done
         self.finish: str | None = None
         self._closed = False
 
@@ -155,7 +155,7 @@ class Reply:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_closed"):
+        if self.steps or self.prompt_steps:  # one that nobody has listened to leaves its turn to `Session.step`
             self.close()
 
     # ---- to look at

@@ -98,10 +98,12 @@ class Vector:
         numbered = sorted((layer_number(key), row) for key, row in layers.items())
         if not numbered:
             raise ValueError("layers: there is no row")
-        more = _options(model, name, None, site_measured, site_applied)
+        runs = _runs(numbered)
         parts = []
-        for begin, rows in _runs(numbered):
-            parts.append(_steer.Vector.create(to_rows(np.stack(rows)), **{**more, "layer_begin": begin}))
+        for begin, rows in runs:  # a sum is named by its parts: the last one brings the name
+            named = name if begin == runs[-1][0] else None
+            more = _options(model, named, begin, site_measured, site_applied)
+            parts.append(_steer.Vector.create(to_rows(np.stack(rows)), **more))
         return cls(parts[0] if len(parts) == 1 else _steer.Vector.combine([(part, 1.0) for part in parts], 0.0))
 
     def to_layers(self, rows: Rows = "write") -> dict[int, Array]:
