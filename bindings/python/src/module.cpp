@@ -1,7 +1,7 @@
 #include "objects.h"
 
 // pybind11's own way in takes the main interpreter's lock, for which a subinterpreter would wait for ever: ours comes first.
-#define PyInit__steer init_module
+#define PyInit__steer steer_init_in_main_interpreter
 PYBIND11_MODULE(_steer, module) {
     using namespace steer_python;
     if (!steer::version_fits())
@@ -19,7 +19,7 @@ PYBIND11_MODULE(_steer, module) {
 #undef PyInit__steer
 
 extern "C" PYBIND11_EXPORT PyObject* PyInit__steer() {
-    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return init_module();
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) return steer_init_in_main_interpreter();
     PyErr_SetString(PyExc_ImportError, "steer cannot be imported in a subinterpreter: the models and callbacks of libsteer belong to the "
                                        "whole process and know one interpreter's lock. Use a thread, or another process");
     return nullptr;
