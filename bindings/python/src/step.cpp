@@ -72,6 +72,9 @@ void bind_values(py::class_<StepObject>& step) {
     const auto flag = [&](const char* name, uint32_t bit) {
         step.def_property_readonly(name, [bit](const StepObject& self) { return (self.c.flags & bit) != 0; });
     };
+    step.def_property_readonly("is_plain", [](const StepObject& self) {
+        return self.c.token >= 0 && self.c.finish == STEER_FINISH_NONE && self.c.status == STEER_OK;
+    });
     flag("is_prompt", STEER_STEP_PROMPT);
     flag("text_held", STEER_STEP_TEXT_HELD);
     flag("sentence_end", STEER_STEP_SENTENCE_END);

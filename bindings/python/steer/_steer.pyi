@@ -103,7 +103,11 @@ class Step:
     def pending(self) -> int:
         """Tokens to compute before a step samples."""
     @property
-    def is_prompt(self) -> bool: ...
+    def is_plain(self) -> bool:
+        """A token, and neither finish nor error."""
+    @property
+    def is_prompt(self) -> bool:
+        """Prompt tokens were computed, none sampled."""
     @property
     def text_held(self) -> bool: ...
     @property

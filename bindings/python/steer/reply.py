@@ -10,7 +10,7 @@ import numpy as np
 from . import _steer, html
 from .controls import Gauge
 from .errors import StateError
-from .stepper import _Future
+from .stepper import Job
 from .types import Array
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Reply:
         self.turn = turn
         self._session, self._core, self._done = session, session._core, done
         self.finish: str | None = None
-        self._closed = False
+        self._over = False
 
     # ---- what has come so far
 
@@ -54,7 +54,7 @@ class Reply:
 
     @property
     def ended(self) -> bool:
-        return self.finish is not None or self._closed
+        return self._over
 
     # ---- making steps
 
@@ -62,9 +62,13 @@ class Reply:
         return self
 
     def __next__(self) -> Step:
-        while not self.ended:
-            self._check_turn()
+        while not self._over:
+            if self._session._turn != self.turn:
+                self._check_turn()
             step = self._core.step()
+            if step.is_plain:  # most are: nothing but a token
+                self.steps.append(step)
+                return step
             if self._take(step):
                 return step
         raise StopIteration
@@ -81,23 +85,19 @@ class Reply:
         return self
 
     async def __anext__(self) -> Step:
-        while not self.ended:
+        while not self._over:
             self._check_turn()
             step = await self._wait(self._session.model._stepper.submit(self._core))
             if self._take(step):
                 return step
         raise StopAsyncIteration
 
-    async def _wait(self, future: _Future) -> Step:
+    async def _wait(self, job: Job) -> Step:
         try:
-            outcome = await asyncio.shield(future)
+            outcome = await job.future
         except asyncio.CancelledError:
             self.close()
-            while not future.done():  # to the end of a layer: then the session is free for the next turn
-                try:
-                    await asyncio.shield(future)
-                except asyncio.CancelledError:
-                    continue
+            await job.settled()  # to the end of a layer: then the session is free for the next turn
             raise
         if isinstance(outcome, BaseException):
             raise outcome
@@ -128,6 +128,7 @@ class Reply:
         self.steps.append(step)
         self.finish = step.finish
         if self.finish is not None:
+            self._over = True
             self._end()
         return True
 
@@ -136,7 +137,7 @@ class Reply:
     def close(self) -> None:
         """Ends the turn where it stands. Any thread, any time; a later turn is not touched."""
         if not self.ended:
-            self._closed = True
+            self._over = True
             self._core.cancel(self.turn)
             self._end()
 
@@ -170,7 +171,7 @@ class Reply:
         return self.text
 
     def __repr__(self) -> str:
-        state = self.finish or ("closed" if self._closed else "speaking")
+        state = self.finish or ("closed" if self._over else "speaking")
         return f"Reply({len(self.tokens)} tokens, {state}, {self.text!r})"
 
     def _repr_html_(self) -> str:

@@ -1,0 +1,111 @@
+"""What Python costs a token beside the C loop: steer_bench and the package on the same model, prompt and tokens, in turns.
+
+    ./run python examples/bench/bench_python.py [--write]
+
+Overhead is what a token takes beyond the library's own step (`Step.milliseconds`), so that a busy machine, which makes steps
+longer, does not hide it; tokens a second of all hosts are shown too. --write puts the table into docs/benchmarks.md.
+"""
+import argparse
+import asyncio
+import datetime
+import os
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import steer
+from bench import ROOT, Runner, device_name, write_docs
+
+PROMPT = 64
+
+
+def prompt_ids():
+    return [300 + position * 7919 % 1009 for position in range(PROMPT)]  # as bench.c has them
+
+
+async def listen(reply):
+    async for step in reply:
+        yield_to_host(step)
+
+
+def yield_to_host(step):
+    """What a host does with a step: its text and a gauge."""
+    return step.text, step.gauge_at(0)
+
+
+def speak(host, reply):
+    if host == "for":
+        for step in reply:
+            yield_to_host(step)
+    elif host == "read":
+        reply.read()
+    else:
+        asyncio.run(listen(reply))
+
+
+def measure_python(model, host, tokens):
+    """(microseconds of a token beyond the library's step, tokens a second)"""
+    with model.session(context_max=PROMPT + tokens + 1) as session:
+        session.set_generation(temperature=0.0, token_max=tokens, stop_tokens=[], model_defaults=False)
+        reply = session.generate(prompt_ids())
+        while reply.steps == []:  # the prompt and the first token
+            next(reply)
+        begin = time.perf_counter()
+        speak(host, reply)
+        wall = time.perf_counter() - begin
+    steps = reply.steps[1:]
+    assert len(steps) == tokens - 1
+    inside = sum(step.milliseconds for step in steps) / 1e3
+    return (wall - inside) / len(steps) * 1e6, len(steps) / wall
+
+
+def spread(values, digits):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def table(overheads, speeds):
+    lines = ["| host | tokens/s | beyond the library's step, µs a token |", "|---|---|---|"]
+    for host, words in (("C", "C: `steer_session_step`"), ("for", "Python: `for step in reply`"), ("read", "Python: `reply.read()`"),
+                        ("async", "Python: `async for step in reply`")):
+        cell = spread(overheads[host], 1) if host in overheads else ""
+        lines.append(f"| {words} | {spread(speeds[host], 1)} | {cell} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run python examples/bench/bench_python.py", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--program", type=Path, default=Path(os.environ.get("STEER_BIN", ROOT / "build/release/bin")) / "steer_bench")
+    parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    options = parser.parse_args()
+    if not options.program.exists():
+        sys.exit(f"bench: {options.program} is not there: ./run build makes it")
+    steer.set_threads(options.threads, 1)
+    model = steer.Model.from_pretrained(steer.demo_model_path(), device="cpu", dtype="f32")
+    c_loop = Runner("libsteer", [options.program, steer.demo_model_path(), "cpu", "float32", options.threads])
+    overheads, speeds = {"for": [], "read": [], "async": []}, {"C": [], "for": [], "read": [], "async": []}
+    for turn in range(options.runs + 1):  # the first warms caches and pools
+        for host in speeds if turn % 2 else reversed(speeds):
+            if host == "C":
+                speed = c_loop.run("plain", PROMPT, options.tokens)["tokens_per_second"]
+            else:
+                overhead, speed = measure_python(model, host, options.tokens)
+                overheads[host] += [overhead] if turn else []
+            speeds[host] += [speed] if turn else []
+    c_loop.close()
+    command = shlex.join(["./run", "python", "examples/bench/bench_python.py", *sys.argv[1:]])
+    text = (f"{device_name('cpu')}; {options.threads} thread{'s' if options.threads > 1 else ''}; {datetime.date.today()}; "
+            f"Python {sys.version.split()[0]}; `{command}`\n\n"
+            f"The demo model, float32, greedy, {PROMPT} prompt tokens, {options.tokens} new ones, {options.runs} runs of each in turns: "
+            f"median (least to most).\n\n" + table(overheads, speeds))
+    print(text)
+    if options.write:
+        write_docs(text, "python")
+
+
+if __name__ == "__main__":
+    main()
