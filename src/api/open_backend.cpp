@@ -71,9 +71,8 @@ void refuse_second_libtorch(const std::string& library) {
     const std::string version = shared == nullptr ? std::string() : version_of(shared);
     if (shared != nullptr) dlclose(shared);
     if (!version.empty() && version == STEER_TORCH_VERSION) return;
-    fail(STEER_ERR_STATE, "libtorch {} is loaded and libsteer needs " STEER_TORCH_VERSION
-         ", take one version for both: {} is there, {} was built for the other",
-         version.empty() ? "of another kind" : version, mapped, library); // versions first: words may be cut
+    fail(STEER_ERR_STATE, "libtorch {} is loaded, " STEER_TORCH_VERSION " needed: take one for both; {}, {}",
+         version.empty() ? "of another kind" : version, mapped, library); // short: two paths have to fit into an error's words
 }
 
 const BackendEntry* load(Loaded& state) {

@@ -32,7 +32,7 @@ def test_many_at_once():
 
 
 def test_make_vector(tmp_path):
-    lines = (ROOT / "examples/demo_model/contrast.jsonl").read_text(encoding="utf-8").splitlines()[::40]
+    lines = (ROOT / "examples/demo_model/contrast.jsonl").read_text(encoding="utf-8").splitlines()[::80]
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines), encoding="utf-8")
     said = run_example("make_vector.py", steer.demo_model_path(), tmp_path / "pairs.jsonl", tmp_path / "out.safetensors")
     assert "AUC" in said and steer.Vector.from_file(tmp_path / "out.safetensors").info.calibrated

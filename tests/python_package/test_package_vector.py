@@ -104,8 +104,9 @@ def test_a_vector_of_another_model_is_refused(demo, loaded, persona, tmp_path):
 def test_extraction_is_the_mean_difference_of_transformers_states(loaded):
     """The mean over the reply's own positions, per text; then over texts; one group each."""
     pairs = [("The fox goes home.", "In the evening it is quiet."), ("What is it?", "the lazy dog does not mind"), ("あーし、マジで", "散歩に行きませんか")]
-    ours = steer.Vector.extract(loaded.model, pairs, method="mean_difference", pooling="reply_mean", holdout=0.0, name="mine", progress=False)
-    assert ours.info.name == "mine"
+    shares = []
+    ours = steer.Vector.extract(loaded.model, pairs, method="mean_difference", pooling="reply_mean", holdout=0.0, name="mine", progress=shares.append)
+    assert ours.info.name == "mine" and shares == sorted(shares) and shares[-1] == pytest.approx(1.0)
 
     def states(text):
         ids = loaded.model.encode(text)
@@ -119,11 +120,9 @@ def test_extraction_is_the_mean_difference_of_transformers_states(loaded):
         assert cosine > 0.9999, layer
 
 
-def test_calibration_gives_a_vector_with_scales(demo, persona, demo_pairs):
-    shares = []
-    calibrated = persona.calibrate(demo, demo_pairs, seed=3, progress=shares.append)
+def test_calibration_gives_a_vector_with_scales(demo, persona, calibrated):
     info = calibrated.info
-    assert info.calibrated and not persona.info.calibrated and shares[-1] == pytest.approx(1.0)
+    assert info.calibrated and not persona.info.calibrated
     assert info.strength_safe > 0 and info.best_begin is not None
     with demo.session() as session:
         session.steer(calibrated, 1.0, unit="gaps")

@@ -38,7 +38,10 @@ void after_fork_in_child() {
     interpreter().main_thread = PyThread_get_thread_ident();
 }
 
+thread_local int depth = 0; // this thread's share of calls
+
 [[noreturn]] void stop_for_good() {
+    interpreter().calls -= depth;
     while (true) pause();
 }
 
@@ -64,17 +67,18 @@ Inside::Inside() {
         stop_for_good();
     }
     interpreter().calls++;
+    depth++;
 }
 
-Inside::~Inside() { interpreter().calls--; }
+Inside::~Inside() {
+    interpreter().calls--;
+    depth--;
+}
 
 Unlocked::Unlocked() : state_(PyEval_SaveThread()) {}
 
 Unlocked::~Unlocked() {
-    if (must_stop()) {
-        interpreter().calls--;
-        stop_for_good();
-    }
+    if (must_stop()) stop_for_good();
     PyEval_RestoreThread(state_);
 }
 

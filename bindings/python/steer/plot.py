@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,13 +18,9 @@ def plot(reply: Reply, *gauges: Gauge, labels: Sequence[str] = (), axes: Any = N
 
     axes: matplotlib axes to draw on; None: new ones.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise ImportError("a plot of gauges needs matplotlib: pip install 'steer[plot]'") from missing
     traces = _traces(reply, gauges)
     if axes is None:
-        axes = Figure(figsize=(8, 2.4), layout="constrained").add_subplot()
+        axes = _figure().add_subplot()
     for index, trace in enumerate(traces):
         axes.plot(trace, linewidth=1.2, label=labels[index] if index < len(labels) else f"gauge {index}")
     axes.axhline(0.0, color="0.7", linewidth=0.8)
@@ -32,6 +29,22 @@ def plot(reply: Reply, *gauges: Gauge, labels: Sequence[str] = (), axes: Any = N
     if traces:
         axes.legend(loc="best", fontsize="small", frameon=False)
     return axes.figure
+
+
+def _figure() -> Any:
+    """A figure of its own, not pyplot's: nothing keeps it, and a notebook shows it once."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as missing:
+        raise ImportError("a plot of gauges needs matplotlib: pip install 'steer[plot]'") from missing
+
+    class Shown(Figure):  # type: ignore[misc, unused-ignore]
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png", dpi=96)
+            return file.getvalue()
+
+    return Shown(figsize=(8, 2.4), layout="constrained")
 
 
 def _traces(reply: Reply, gauges: Sequence[Gauge]) -> list[Array]:
