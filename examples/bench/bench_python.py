@@ -17,6 +17,7 @@ from pathlib import Path
 
 import steer
 from bench import ROOT, Runner, device_name, write_docs
+from make_checkpoint import SMALL, make_checkpoint
 
 PROMPT = 64
 
@@ -65,18 +66,39 @@ def spread(values, digits):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def table(overheads, speeds):
-    lines = ["| host | tokens/s | beyond the library's step, µs a token |", "|---|---|---|"]
-    for host, words in (("C", "C: `steer_session_step`"), ("for", "Python: `for step in reply`"), ("read", "Python: `reply.read()`"),
-                        ("async", "Python: `async for step in reply`")):
-        cell = spread(overheads[host], 1) if host in overheads else ""
-        lines.append(f"| {words} | {spread(speeds[host], 1)} | {cell} |")
+HOSTS = {"C": "C: `steer_session_step`", "for": "Python: `for step in reply`", "read": "Python: `reply.read()`",
+         "async": "Python: `async for step in reply`"}
+
+
+def measure(folder, options):
+    """{host: tokens a second of each run}, {host: microseconds beyond the library's step}"""
+    model = steer.Model.from_pretrained(folder, device="cpu", dtype="f32")
+    c_loop = Runner("libsteer", [options.program, folder, "cpu", "float32", options.threads])
+    speeds, overheads = {host: [] for host in HOSTS}, {host: [] for host in HOSTS if host != "C"}
+    for turn in range(options.runs + 1):  # the first warms caches and pools
+        for host in HOSTS if turn % 2 else reversed(HOSTS):
+            if host == "C":
+                speed = c_loop.run("plain", PROMPT, options.tokens)["tokens_per_second"]
+            else:
+                overhead, speed = measure_python(model, host, options.tokens)
+                overheads[host] += [overhead] if turn else []
+            speeds[host] += [speed] if turn else []
+    c_loop.close()
+    return speeds, overheads
+
+
+def table(results):
+    lines = ["| model | host | tokens/s | beyond the library's step, µs a token |", "|---|---|---|---|"]
+    for name, (speeds, overheads) in results.items():
+        for host, words in HOSTS.items():
+            lines.append(f"| {name} | {words} | {spread(speeds[host], 1)} | {spread(overheads[host], 1) if host in overheads else ''} |")
     return "\n".join(lines) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./run python examples/bench/bench_python.py", description=__doc__.split("\n\n")[0])
     parser.add_argument("--program", type=Path, default=Path(os.environ.get("STEER_BIN", ROOT / "build/release/bin")) / "steer_bench")
+    parser.add_argument("--scratch", type=Path, default=ROOT / "build/bench", help=argparse.SUPPRESS)
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
@@ -85,23 +107,14 @@ def main():
     if not options.program.exists():
         sys.exit(f"bench: {options.program} is not there: ./run build makes it")
     steer.set_threads(options.threads, 1)
-    model = steer.Model.from_pretrained(steer.demo_model_path(), device="cpu", dtype="f32")
-    c_loop = Runner("libsteer", [options.program, steer.demo_model_path(), "cpu", "float32", options.threads])
-    overheads, speeds = {"for": [], "read": [], "async": []}, {"C": [], "for": [], "read": [], "async": []}
-    for turn in range(options.runs + 1):  # the first warms caches and pools
-        for host in speeds if turn % 2 else reversed(speeds):
-            if host == "C":
-                speed = c_loop.run("plain", PROMPT, options.tokens)["tokens_per_second"]
-            else:
-                overhead, speed = measure_python(model, host, options.tokens)
-                overheads[host] += [overhead] if turn else []
-            speeds[host] += [speed] if turn else []
-    c_loop.close()
+    demo = steer.demo_model_path()
+    folders = {"random, 1.1 M": make_checkpoint(options.scratch, demo, "random-small", SMALL), "demo model, 7 M": demo}
+    results = {name: measure(folder, options) for name, folder in folders.items()}
     command = shlex.join(["./run", "python", "examples/bench/bench_python.py", *sys.argv[1:]])
     text = (f"{device_name('cpu')}; {options.threads} thread{'s' if options.threads > 1 else ''}; {datetime.date.today()}; "
             f"Python {sys.version.split()[0]}; `{command}`\n\n"
-            f"The demo model, float32, greedy, {PROMPT} prompt tokens, {options.tokens} new ones, {options.runs} runs of each in turns: "
-            f"median (least to most).\n\n" + table(overheads, speeds))
+            f"float32, greedy, {PROMPT} prompt tokens, {options.tokens} new ones, {options.runs} runs of each in turns: "
+            f"median (least to most).\n\n" + table(results))
     print(text)
     if options.write:
         write_docs(text, "python")
