@@ -40,7 +40,7 @@ def demo_pairs():
 
 @pytest.fixture(scope="session")
 def calibrated(demo, persona, demo_pairs):
-    return persona.calibrate(demo, demo_pairs, seed=3, progress=False)
+    return persona.calibrate(demo, demo_pairs, seed=3, name="calibrated", progress=False)
 
 
 class Loaded:

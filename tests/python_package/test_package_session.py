@@ -309,6 +309,18 @@ def test_a_guard_stops_word_salad(demo, calibrated):
     assert reply.finish == "guard" and reply.steps[-1].guard
 
 
+def test_what_a_guard_takes_back_is_no_part_of_the_reply(demo, calibrated):
+    with demo.session() as session:
+        session.set_generation(temperature=0.0, token_max=60, guard="rewind", stop_tokens=[])
+        session.steer(calibrated, 3.0, unit="relative")
+        reply = session.chat("こんにちは")
+        begin = len(session.tokens)
+        heard = [step for step in reply]
+        assert any(step.token is None and step.guard for step in heard)  # it was needed
+        assert reply.tokens == session.tokens[begin:].tolist() and len(reply.tokens) < sum(step.token is not None for step in heard)
+        assert session.messages[-1]["content"] == reply.text == demo.decode(reply.tokens)
+
+
 def test_adapters_are_refused_as_the_library_refuses_them(demo, tmp_path):
     with pytest.raises(steer.UnsupportedError):
         steer.Adapter.from_pretrained(demo, tmp_path)

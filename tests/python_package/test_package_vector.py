@@ -122,7 +122,8 @@ def test_extraction_is_the_mean_difference_of_transformers_states(loaded):
 
 def test_calibration_gives_a_vector_with_scales(demo, persona, calibrated):
     info = calibrated.info
-    assert info.calibrated and not persona.info.calibrated
+    assert info.calibrated and not persona.info.calibrated and info.name == "calibrated"
+    assert np.array_equal(calibrated[3], persona[3])
     assert info.strength_safe > 0 and info.best_begin is not None
     with demo.session() as session:
         session.steer(calibrated, 1.0, unit="gaps")

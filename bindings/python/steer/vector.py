@@ -172,12 +172,16 @@ class Vector:
         model: Model,
         contrast: Sequence[pairs.Pair],
         *,
+        name: str | None = None,
         layers: tuple[int, int] | None = None,
         seed: int | None = None,
         progress: Progress = None,
     ) -> Vector:
-        """The same vector with what units, calibrated gauges, hold and guard stand on: scales, response, safe strength."""
-        more = _measuring(layers, None, None, None, seed, None)
+        """The same vector with what units, calibrated gauges, hold and guard stand on: scales, response, safe strength.
+
+        layers: the band to push at, half open; None: the vector's recommended one. seed: of the replies that are sampled.
+        """
+        more = _measuring(layers, None, None, None, seed, name)
         with shown("calibrating", progress) as function:
             return Vector(self._core.calibrate(model._core, pairs.pack(contrast), function, **more))
 
