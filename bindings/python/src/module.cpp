@@ -20,7 +20,8 @@ PYBIND11_MODULE(_steer, module) {
 
 extern "C" PYBIND11_EXPORT PyObject* PyInit__steer() {
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) return steer_init_in_main_interpreter();
-    PyErr_SetString(PyExc_ImportError, "steer cannot be imported in a subinterpreter: the models and callbacks of libsteer belong to the "
-                                       "whole process and know one interpreter's lock. Use a thread, or another process");
+    PyErr_SetString(PyExc_ImportError,
+                    "steer cannot be imported in a subinterpreter: the models and callbacks of libsteer belong to the whole "
+                    "process and know one interpreter's lock. Use a thread, or another process");
     return nullptr;
 }

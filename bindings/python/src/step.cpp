@@ -8,10 +8,25 @@
 namespace steer_python {
 namespace {
 
-size_t top_rows(const steer_step& step) { return (step.flags & STEER_STEP_PROMPT) != 0 ? step.prompt_count : step.token >= 0 ? 1 : 0; }
+bool is_prompt(const steer_step& step) { return (step.flags & STEER_STEP_PROMPT) != 0; }
+
+size_t top_rows(const steer_step& step) {
+    if (is_prompt(step)) return step.prompt_count;
+    return step.token >= 0 ? 1 : 0;
+}
 
 float value_at(const std::vector<float>& values, size_t slot) {
     return slot < values.size() ? values[slot] : std::numeric_limits<float>::quiet_NaN();
+}
+
+py::object token(const StepObject& step) {
+    if (step.c.token < 0) return py::none();
+    return py::int_(step.c.token);
+}
+
+py::object failure(const StepObject& step) {
+    if (step.error.status == STEER_OK) return py::none();
+    return make_error(step.error);
 }
 
 py::object finish(const StepObject& step) {
@@ -27,9 +42,13 @@ py::list candidates(const StepObject& step, size_t row) {
     return made;
 }
 
+py::list top(const StepObject& step) { return is_prompt(step.c) ? py::list() : candidates(step, 0); }
+
+py::object push_free(const StepObject& step) { return to_array(step.push_free).attr("astype")("bool"); }
+
 py::list prompt_candidates(const StepObject& step) {
     py::list made;
-    if (step.c.top_count == 0 || (step.c.flags & STEER_STEP_PROMPT) == 0) return made;
+    if (step.c.top_count == 0 || !is_prompt(step.c)) return made;
     for (size_t row = 0; row < step.c.prompt_count; row++) made.append(candidates(step, row));
     return made;
 }
@@ -42,7 +61,7 @@ py::object read(const py::object& self, const py::object& control) {
 std::string describe(const StepObject& step) {
     const py::str text = to_text(step.text);
     std::string words = "Step(";
-    if ((step.c.flags & STEER_STEP_PROMPT) != 0) words += "prompt, " + std::to_string(step.c.pending_count) + " tokens to go";
+    if (is_prompt(step.c)) words += "prompt, " + std::to_string(step.c.pending_count) + " tokens to go";
     else if (step.c.token < 0) words += "no token";
     else words += "token=" + std::to_string(step.c.token) + ", text=" + py::repr(text).cast<std::string>();
     for (size_t i = 0; i < step.gauges.size(); i++) {
@@ -98,16 +117,16 @@ StepObject::StepObject(const steer_step& from, const steer_error& failure) : c(f
 void bind_step(py::module_& module) {
     py::class_<StepObject> step(module, "Step");
     bind_values(step);
-    step.def_property_readonly("token", [](const StepObject& self) { return self.c.token < 0 ? py::object(py::none()) : py::object(py::int_(self.c.token)); })
+    step.def_property_readonly("token", token)
         .def_property_readonly("finish", finish)
-        .def_property_readonly("error", [](const StepObject& self) { return self.error.status == STEER_OK ? py::object(py::none()) : make_error(self.error); })
+        .def_property_readonly("error", failure)
         .def_property_readonly("text", [](const StepObject& self) { return to_text(self.text); })
         .def_property_readonly("bytes", [](const StepObject& self) { return py::bytes(self.bytes); })
         .def_property_readonly("gauges", [](const StepObject& self) { return to_array(self.gauges); })
-        .def_property_readonly("push_free", [](const StepObject& self) { return to_array(self.push_free).attr("astype")("bool"); })
+        .def_property_readonly("push_free", push_free)
         .def_property_readonly("strengths", [](const StepObject& self) { return to_array(self.strengths); })
         .def_property_readonly("prompt_log_probs", [](const StepObject& self) { return to_array(self.prompt_log_probs); })
-        .def_property_readonly("top", [](const StepObject& self) { return (self.c.flags & STEER_STEP_PROMPT) != 0 ? py::list() : candidates(self, 0); })
+        .def_property_readonly("top", top)
         .def_property_readonly("prompt_top", prompt_candidates)
         .def("gauge_at", [](const StepObject& self, size_t slot) { return value_at(self.gauges, slot); }, py::arg("slot"))
         .def("strength_at", [](const StepObject& self, size_t slot) { return value_at(self.strengths, slot); }, py::arg("slot"))

@@ -19,12 +19,16 @@ steer::VectorOptions vector_options(Given& given) {
     given.take("site_measured", kSites, options.site_measured);
     given.take("site_applied", kSites, options.site_applied);
     given.take("name", options.name);
-    if (const py::object model = given.pop("model"); !model.is_none()) options.model = &**Given::cast<ModelObject*>("model", model);
+    ModelObject* model = nullptr;
+    given.take("model", model);
+    if (model != nullptr) options.model = &**model;
     return options;
 }
 
 VectorPtr create(const Rows& rows, const py::kwargs& kwargs) {
-    if (rows.ndim() != 2) throw py::value_error("rows: an array [layers, hidden size] is expected, this one has " + std::to_string(rows.ndim()) + " dimensions");
+    if (rows.ndim() != 2)
+        throw py::value_error("rows: an array [layers, hidden size] is expected, this one has " +
+                              std::to_string(rows.ndim()) + " dimensions");
     Given given(kwargs);
     const steer::VectorOptions options = vector_options(given);
     given.none_left();
@@ -87,7 +91,8 @@ VectorPtr extract(ModelObject& model, const Pairs& pairs, const py::object& prog
     return unlocked([&] { return hold(steer::Vector::extract(*model, to_pairs(pairs), options)); });
 }
 
-VectorPtr calibrate(VectorObject& vector, ModelObject& model, const Pairs& pairs, const py::object& progress, const py::kwargs& kwargs) {
+VectorPtr calibrate(VectorObject& vector, ModelObject& model, const Pairs& pairs, const py::object& progress,
+                    const py::kwargs& kwargs) {
     steer::ExtractOptions options = extract_options(kwargs);
     options.progress = progress_of(progress);
     return unlocked([&] { return hold(vector->calibrate(*model, to_pairs(pairs), options)); });
