@@ -15,6 +15,10 @@ SHAPE = {  # config.json of Qwen2.5-0.5B
     "max_position_embeddings": 32768, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "tie_word_embeddings": True,
     "vocab_size": 151936, "torch_dtype": "bfloat16", "use_sliding_window": False,
 }
+SMALL = {  # stays in a processor's cache
+    **SHAPE, "hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "vocab_size": 4096,
+    "max_position_embeddings": 4096,
+}
 
 
 def tensors(config, generator):
@@ -36,16 +40,16 @@ def tensors(config, generator):
             yield f"{block}{name}.weight", torch.ones(h, dtype=torch.bfloat16)
 
 
-def make_checkpoint(scratch, tokenizer_from):
-    folder = scratch / "random-0.5B"
+def make_checkpoint(scratch, tokenizer_from, name="random-0.5B", shape=SHAPE):
+    folder = scratch / name
     if (folder / "model.safetensors").exists():
         return folder
-    print("bench: writing random weights of Qwen2.5-0.5B's shape (1 GB) ...", file=sys.stderr)
+    print(f"bench: writing {folder.name}{' (1 GB)' if shape is SHAPE else ''} ...", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
-        shutil.copy(tokenizer_from / name, folder / name)
-    (folder / "config.json").write_text(json.dumps(SHAPE, indent=1), encoding="utf-8")
+    for file in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        shutil.copy(tokenizer_from / file, folder / file)
+    (folder / "config.json").write_text(json.dumps(shape, indent=1), encoding="utf-8")
     unfinished = folder / "unfinished.safetensors"
-    save_file(dict(tensors(SHAPE, torch.Generator().manual_seed(1))), unfinished)
+    save_file(dict(tensors(shape, torch.Generator().manual_seed(1))), unfinished)
     unfinished.rename(folder / "model.safetensors")  # a half-written file never looks like a whole one
     return folder

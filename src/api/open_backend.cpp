@@ -15,6 +15,8 @@
 namespace steer {
 namespace {
 
+constexpr const char* kLibtorch = "libtorch_cpu.so";
+
 struct Loaded {
     std::mutex mutex;
     const BackendEntry* entry = nullptr;
@@ -51,17 +53,26 @@ bool same_file(const std::string& a, const std::string& b) {
            of_a.st_ino == of_b.st_ino;
 }
 
+// "2.11.0" of a libtorch that is mapped. Empty: one of before 2.9, which does not say.
+std::string version_of(void* libtorch) {
+    const auto abi_version = reinterpret_cast<uint64_t (*)()>(dlsym(libtorch, "aoti_torch_abi_version"));
+    if (abi_version == nullptr) return {};
+    const uint64_t version = abi_version(); // a byte each, from the top: major, minor, patch
+    return fmt::format("{}.{}.{}", version >> 56, version >> 48 & 0xff, version >> 40 & 0xff);
+}
+
 // Two libtorch in one process end it in their static initialisers, or one serves both with the wrong types, before anyone
-// can say a word: so we look first whether one is mapped that is not the one we would load.
+// can say a word. So we look first whether one is mapped. Of the version we were built for it is shared, wherever it came
+// from: the linker takes it for our library too, by its name.
 void refuse_second_libtorch(const std::string& library) {
-    const std::string mapped = find_mapped("libtorch_cpu.so");
-    if (mapped.empty()) return;
-    const std::string ours = find_needed_library(library, "libtorch_cpu.so");
-    if (!same_file(mapped, ours))
-        fail(STEER_ERR_STATE,
-             "this process has already loaded {}, but {} needs {}: two libtorch cannot share a process. Run libsteer in "
-             "another process, or build it for the libtorch that is loaded",
-             mapped, library, ours.empty() ? "one of its own" : ours);
+    const std::string mapped = find_mapped(kLibtorch);
+    if (mapped.empty() || same_file(mapped, find_needed_library(library, kLibtorch))) return;
+    void* shared = dlopen(kLibtorch, RTLD_LAZY | RTLD_NOLOAD); // nullptr: it goes by another name, ours would come beside it
+    const std::string version = shared == nullptr ? std::string() : version_of(shared);
+    if (shared != nullptr) dlclose(shared);
+    if (!version.empty() && version == STEER_TORCH_VERSION) return;
+    fail(STEER_ERR_STATE, "libtorch {} is loaded, " STEER_TORCH_VERSION " needed: take one for both; {}, {}",
+         version.empty() ? "of another kind" : version, mapped, library); // short: two paths have to fit into an error's words
 }
 
 const BackendEntry* load(Loaded& state) {
