@@ -2,7 +2,7 @@
 // Each line of standard input is a JSON request, each line of standard output its answer, {"error": words} where it
 // failed.
 //
-//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu"}
+//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu", "reference": true for every pass by the reference path}
 //     -> {"layers", "hidden_size", "vocab_size", "dtype"}
 //   {"begin": rows, "length": positions}
 //     gives each row its cache blocks, not in order -> {}
@@ -109,8 +109,9 @@ class Prober {
   private:
     json open(const json& request) {
         package_ = open_package(request.at("open"));
-        backend_ = open_torch_backend(package_,
-                                      {.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)});
+        const BackendOptions options{.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)};
+        backend_ = request.value("reference", false) ? open_reference_backend(package_, options)
+                                                     : open_torch_backend(package_, options);
         backend_->load(Place::device, [](float) { return true; });
         const ModelConfig& config = package_->config;
         return {{"layers", config.layer_count},

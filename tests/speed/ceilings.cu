@@ -1,0 +1,95 @@
+#include "ceilings.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cuda_runtime.h>
+
+namespace {
+
+constexpr int kThreads = 512, kLoads = 8;
+
+__global__ void __launch_bounds__(kThreads) read_kernel(const uint4* from, size_t count, uint32_t* never) {
+    uint32_t all = 0;
+    const size_t step = static_cast<size_t>(gridDim.x) * kThreads;
+    size_t i = static_cast<size_t>(blockIdx.x) * kThreads + threadIdx.x;
+    for (; i + (kLoads - 1) * step < count; i += kLoads * step) {
+        uint4 part[kLoads];
+#pragma unroll
+        for (int u = 0; u < kLoads; u++) part[u] = __ldcs(from + i + u * step);
+#pragma unroll
+        for (int u = 0; u < kLoads; u++) all ^= part[u].x ^ part[u].y ^ part[u].z ^ part[u].w;
+    }
+    if (all == 0x9e3779b9u) *never = all; // keeps the loads
+}
+
+__global__ void fill_kernel(uint4* to, size_t count) {
+    const size_t step = static_cast<size_t>(gridDim.x) * blockDim.x;
+    for (size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step) {
+        uint32_t x = static_cast<uint32_t>(i) * 2654435761u;
+        x ^= x >> 15;
+        to[i] = {x, x * 2246822519u, x * 3266489917u, x * 668265263u};
+    }
+}
+
+__global__ void empty_kernel() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Milliseconds of the fastest of some runs of work(stream).
+template<class Work> double best_ms(int runs, Work work) {
+    cudaEvent_t begin, end;
+    cudaEventCreate(&begin);
+    cudaEventCreate(&end);
+    float best = -1.0f;
+    for (int run = 0; run < runs; run++) {
+        cudaEventRecord(begin);
+        work();
+        cudaEventRecord(end);
+        float ms = 0.0f;
+        if (cudaEventSynchronize(end) != cudaSuccess || cudaEventElapsedTime(&ms, begin, end) != cudaSuccess) return -1.0;
+        best = best < 0.0f ? ms : std::min(best, ms);
+    }
+    return best;
+}
+
+} // namespace
+
+double read_gb_per_second(size_t bytes) {
+    uint4* memory = nullptr;
+    uint32_t* never = nullptr;
+    if (cudaMalloc(&memory, bytes) != cudaSuccess || cudaMalloc(&never, 4) != cudaSuccess) return -1.0;
+    const size_t count = bytes / sizeof(uint4);
+    fill_kernel<<<2048, 512>>>(memory, count);
+    double best = -1.0;
+    for (const unsigned blocks : {264u, 528u, 1056u, 2112u}) {
+        const double ms = best_ms(4, [&] { read_kernel<<<blocks, kThreads>>>(memory, count, never); });
+        if (ms > 0) best = std::max(best, static_cast<double>(bytes) / ms * 1e-6);
+    }
+    cudaFree(memory);
+    cudaFree(never);
+    return best;
+}
+
+double empty_kernel_us(bool overlapping) {
+    constexpr int kernels = 500;
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t ready;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    cudaLaunchAttribute overlap{};
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(132), config.blockDim = dim3(128), config.stream = stream;
+    config.attrs = &overlap, config.numAttrs = overlapping ? 1 : 0;
+    for (int i = 0; i < kernels; i++) cudaLaunchKernelEx(&config, empty_kernel);
+    if (cudaStreamEndCapture(stream, &graph) != cudaSuccess || cudaGraphInstantiate(&ready, graph, 0) != cudaSuccess) return -1.0;
+    const double ms = best_ms(10, [&] { cudaGraphLaunch(ready, nullptr); });
+    cudaGraphExecDestroy(ready);
+    cudaGraphDestroy(graph);
+    cudaStreamDestroy(stream);
+    return ms / kernels * 1e3;
+}
