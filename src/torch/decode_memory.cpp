@@ -59,6 +59,12 @@ bool DecodeMemory::reserve_control(size_t bytes) {
     return true;
 }
 
+void DecodeMemory::reserve_readings(size_t count) {
+    if (!readings_.grow(sizeof(float) * count)) return;
+    const auto size = static_cast<int64_t>(readings_.size() / sizeof(float));
+    readings_on_device_ = at::zeros({size}, at::TensorOptions(device_).dtype(at::kFloat));
+}
+
 float* DecodeMemory::host_logits() {
     logits_.grow(sizeof(float) * cuda::kDecodeRowsMax * static_cast<size_t>(vocab_size_));
     return logits_.as<float>();

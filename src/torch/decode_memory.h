@@ -31,14 +31,15 @@ class DecodeMemory {
   public:
     DecodeMemory(const ModelConfig& config, at::ScalarType dtype, at::Device device);
 
-    // Room for the numbers and blocks of a step behind its control. True: control is at a new place.
+    // Room for a step's control and the tables behind it. True: control is at a new place.
     bool reserve_control(size_t bytes);
-    void reserve_readings(int32_t count) { readings_.grow(sizeof(float) * static_cast<size_t>(count)); }
+    void reserve_readings(size_t count);
 
     const cuda::DecodeMemory& places() const { return places_; }
     std::byte* control() const { return control_host_.as<std::byte>(); } // on the host, to be copied
     const std::byte* control_on_device() const { return reinterpret_cast<const std::byte*>(places_.control); }
-    float* readings() const { return readings_.as<float>(); }
+    float* readings() const { return readings_.as<float>(); } // on the host
+    float* readings_on_device() const { return readings_on_device_.data_ptr<float>(); }
     const cuda::DecodeDrawn& drawn(size_t row) const { return drawn_.as<cuda::DecodeDrawn>()[row]; }
     float* host_logits(); // [rows, vocab], taken when first asked for
 
@@ -48,7 +49,7 @@ class DecodeMemory {
     at::Device device_;
     int64_t vocab_size_;
     std::vector<at::Tensor> owned_;
-    at::Tensor control_;
+    at::Tensor control_, readings_on_device_;
     PinnedMemory control_host_, readings_, drawn_, logits_;
     cuda::DecodeMemory places_{};
 };

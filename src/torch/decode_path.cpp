@@ -74,8 +74,7 @@ bool DecodePath::takes(const Batch& batch) const {
 
 void DecodePath::run(const Batch& batch, const CachePool& cache, Results& results) {
     const cudaStream_t queue = current_queue(device_);
-    fill_control(batch, cache);
-    const size_t bytes = sizeof(cuda::DecodeControl) + sizeof(float) * amounts_.size() + sizeof(BlockId) * block_ids_.size();
+    const size_t bytes = fill_control(batch, cache);
     check_cuda(cudaMemcpyAsync(memory_.places().control, memory_.control(), bytes, cudaMemcpyHostToDevice, queue), "sending a step");
     graph(batch.rows.size()).launch(queue);
 
@@ -93,10 +92,8 @@ void DecodePath::run(const Batch& batch, const CachePool& cache, Results& result
     tell(batch, logits, results);
 }
 
-void DecodePath::fill_control(const Batch& batch, const CachePool& cache) {
+cuda::DecodeControl DecodePath::control_of(const Batch& batch) {
     cuda::DecodeControl control{};
-    tables_.update(batch, control, amounts_);
-    memory_.reserve_readings(std::max(control.reading_count, 64));
     block_ids_.clear();
     for (size_t r = 0; r < batch.rows.size(); r++) {
         const BatchRow& from = batch.rows[r];
@@ -114,17 +111,39 @@ void DecodePath::fill_control(const Batch& batch, const CachePool& cache) {
         row.draw_position = draw.position, row.seed = draw.seed;
         row.temperature = draw.settings->temperature;
     }
+    return control;
+}
 
-    const size_t amounts_at = sizeof(control), blocks_at = amounts_at + sizeof(float) * amounts_.size();
-    if (memory_.reserve_control(std::max<size_t>(64u << 10, blocks_at + sizeof(BlockId) * block_ids_.size())))
+// Control, and behind it the tables, as they will lie on the device: one copy sends all.
+size_t DecodePath::fill_control(const Batch& batch, const CachePool& cache) {
+    cuda::DecodeControl control = control_of(batch);
+    tables_.update(batch);
+    size_t end = sizeof(control);
+    const auto place = [&](const auto& values) {
+        const size_t at = (end + 15) / 16 * 16;
+        end = at + sizeof(values[0]) * values.size();
+        return at;
+    };
+    const size_t sites_at = place(tables_.sites()), pushes_at = place(tables_.pushes()), probes_at = place(tables_.probes()),
+                 blocks_at = place(block_ids_);
+    if (memory_.reserve_control(std::max<size_t>(64u << 10, end)))
         for (StepGraph& graph : graphs_) graph.reset();
+    memory_.reserve_readings(std::max<size_t>(64, tables_.probes().size()));
+
+    const std::byte* const there = memory_.control_on_device();
     control.cache = cache.data();
-    control.amounts = reinterpret_cast<const float*>(memory_.control_on_device() + amounts_at);
-    control.blocks = reinterpret_cast<const int32_t*>(memory_.control_on_device() + blocks_at);
-    control.told_readings = memory_.readings();
+    control.pushes = reinterpret_cast<const cuda::DecodePush*>(there + pushes_at);
+    control.probes = reinterpret_cast<const cuda::SiteProbe*>(there + probes_at);
+    control.blocks = reinterpret_cast<const int32_t*>(there + blocks_at);
+    control.readings = memory_.readings_on_device(), control.told_readings = memory_.readings();
+    control.reading_count = static_cast<int32_t>(tables_.probes().size());
+    const auto write = [&](size_t at, const auto& values) {
+        if (!values.empty()) std::memcpy(memory_.control() + at, values.data(), sizeof(values[0]) * values.size());
+    };
     std::memcpy(memory_.control(), &control, sizeof(control));
-    if (!amounts_.empty()) std::memcpy(memory_.control() + amounts_at, amounts_.data(), sizeof(float) * amounts_.size());
-    std::memcpy(memory_.control() + blocks_at, block_ids_.data(), sizeof(BlockId) * block_ids_.size());
+    write(sites_at, tables_.sites()), write(pushes_at, tables_.pushes());
+    write(probes_at, tables_.probes()), write(blocks_at, block_ids_);
+    return end;
 }
 
 StepGraph& DecodePath::graph(size_t rows) {
@@ -152,9 +171,7 @@ void DecodePath::tell(const Batch& batch, const float* logits, Results& results)
         drawn.token = told.token, drawn.finite = told.finite != 0;
         drawn.log_prob = told.log_prob, drawn.entropy = told.entropy;
     }
-    size_t readings = 0;
-    for (const BatchRow& row : batch.rows) readings += row.plan == nullptr ? 0 : row.plan->probes.size();
-    results.readings.assign(memory_.readings(), memory_.readings() + readings);
+    results.readings.assign(memory_.readings(), memory_.readings() + tables_.probes().size());
 }
 
 } // namespace steer

@@ -23,7 +23,8 @@ class DecodePath {
     void run(const Batch& batch, const CachePool& cache, Results& results);
 
   private:
-    void fill_control(const Batch& batch, const CachePool& cache);
+    size_t fill_control(const Batch& batch, const CachePool& cache); // bytes to be sent
+    cuda::DecodeControl control_of(const Batch& batch);
     StepGraph& graph(size_t rows);
     void tell(const Batch& batch, const float* logits, Results& results);
 
@@ -36,7 +37,6 @@ class DecodePath {
     cuda::DecodeDevice about_{};
     DecodeTables tables_;
     DecodeMemory memory_;
-    std::vector<float> amounts_;
     std::vector<BlockId> block_ids_;
     std::array<StepGraph, 3> graphs_; // of 1, 2 and 4 rows
 };

@@ -2,8 +2,6 @@
 
 #include "torch/blob.h"
 
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 
 namespace steer {
@@ -23,19 +21,20 @@ template<class T> bool same(const std::vector<T>& a, const std::vector<T>& b) {
 
 } // namespace
 
-void DecodeTables::update(const Batch& batch, cuda::DecodeControl& control, std::vector<float>& amounts) {
+void DecodeTables::update(const Batch& batch) {
     if (!are_current(batch)) make(batch);
-    amounts.clear();
+    set_amounts(batch);
+}
+
+void DecodeTables::set_amounts(const Batch& batch) {
+    auto entry = pushes_.begin();
     for (int32_t site = -1; site < layer_count_; site++)
         for (const BatchRow& row : batch.rows) {
             if (row.plan == nullptr) continue;
             for (const Push& push : row.plan->pushes_at(site))
                 if (push.kind != PushKind::interval)
-                    amounts.push_back(row.strengths[static_cast<size_t>(push.injection)] * push.scale);
+                    (entry++)->amount = row.strengths[static_cast<size_t>(push.injection)] * push.scale;
         }
-    control.push_begin = placed_.push_begin, control.probe_begin = placed_.probe_begin;
-    control.pushes = placed_.pushes, control.probes = placed_.probes;
-    control.readings = placed_.readings, control.reading_count = reading_count_;
 }
 
 bool DecodeTables::are_current(const Batch& batch) const {
@@ -51,20 +50,16 @@ bool DecodeTables::are_current(const Batch& batch) const {
 void DecodeTables::make(const Batch& batch) {
     directions_.begin_pass();
     pushes_made_.clear(), probes_made_.clear();
-    push_begin_.clear(), probe_begin_.clear(), pushes_.clear(), probes_.clear();
-    reading_count_ = 0;
-    std::vector<int32_t> next_reading;
-    for (const BatchRow& row : batch.rows) {
-        next_reading.push_back(reading_count_);
-        if (row.plan != nullptr) reading_count_ += static_cast<int32_t>(row.plan->probes.size());
-    }
+    sites_.clear(), pushes_.clear(), probes_.clear();
+    std::vector<int32_t> next_reading(1, 0); // row after row
+    for (const BatchRow& row : batch.rows)
+        next_reading.push_back(next_reading.back() + (row.plan == nullptr ? 0 : static_cast<int32_t>(row.plan->probes.size())));
     for (int32_t site = -1; site < layer_count_; site++)
-        for (size_t r = 0; r <= static_cast<size_t>(cuda::kDecodeRowsMax); r++) {
-            push_begin_.push_back(static_cast<int32_t>(pushes_.size()));
-            probe_begin_.push_back(static_cast<int32_t>(probes_.size()));
+        for (size_t r = 0; r < static_cast<size_t>(cuda::kDecodeRowsMax); r++) {
+            const auto pushes = static_cast<int32_t>(pushes_.size()), probes = static_cast<int32_t>(probes_.size());
             if (r < batch.rows.size() && batch.rows[r].plan != nullptr) add_row(batch.rows[r], site, next_reading[r]);
+            sites_.push_back({pushes, static_cast<int32_t>(pushes_.size()), probes, static_cast<int32_t>(probes_.size())});
         }
-    send();
     for (const BatchRow& row : batch.rows) { // last: a failure above leaves no tables that seem current
         pushes_made_.push_back(row.plan == nullptr ? std::vector<Push>() : row.plan->pushes);
         probes_made_.push_back(row.plan == nullptr ? std::vector<Probe>() : row.plan->probes);
@@ -84,20 +79,6 @@ void DecodeTables::add_row(const BatchRow& row, int32_t site, int32_t& next_read
         const float* const direction = directions_.on_device(probe.direction, probe.direction_key, hidden_size_, device_);
         probes_.push_back(site_probe(probe, direction, next_reading++));
     }
-}
-
-void DecodeTables::send() {
-    Blob blob;
-    const size_t push_begin_at = blob.add(push_begin_), probe_begin_at = blob.add(probe_begin_), pushes_at = blob.add(pushes_),
-                 probes_at = blob.add(probes_);
-    blob_ = blob.to(device_);
-    readings_ = at::zeros({std::max(reading_count_, 1)}, device_);
-    const auto* base = blob_.const_data_ptr<uint8_t>();
-    placed_.push_begin = reinterpret_cast<const int32_t*>(base + push_begin_at);
-    placed_.probe_begin = reinterpret_cast<const int32_t*>(base + probe_begin_at);
-    placed_.pushes = reinterpret_cast<const cuda::DecodePush*>(base + pushes_at);
-    placed_.probes = reinterpret_cast<const cuda::SiteProbe*>(base + probes_at);
-    placed_.readings = readings_.data_ptr<float>();
 }
 
 } // namespace steer

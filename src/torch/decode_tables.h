@@ -1,5 +1,5 @@
-// What rows push and read, as the kernels of a decode step see it. The tables stay on the device from step to step and are
-// made anew when a plan changes; strengths are no part of them.
+// What rows push and read, as the kernels of a decode step see it. Directions stay on the device from step to step; the
+// tables are made anew when a plan changes, and only strengths are written in a step where none has.
 #pragma once
 
 #include "kernels/cuda/decode.h"
@@ -13,26 +13,26 @@ class DecodeTables {
     DecodeTables(int32_t layer_count, int32_t hidden_size, at::Device device)
         : layer_count_(layer_count), hidden_size_(hidden_size), device_(device) {}
 
-    // Fills the tables' part of control; amounts become those of this step, in the tables' order.
-    void update(const Batch& batch, cuda::DecodeControl& control, std::vector<float>& amounts);
+    void update(const Batch& batch);
+
+    const std::vector<cuda::DecodeSite>& sites() const { return sites_; } // [sites, kDecodeRowsMax]
+    const std::vector<cuda::DecodePush>& pushes() const { return pushes_; }
+    const std::vector<cuda::SiteProbe>& probes() const { return probes_; }
 
   private:
     bool are_current(const Batch& batch) const;
     void make(const Batch& batch);
     void add_row(const BatchRow& row, int32_t site, int32_t& next_reading);
-    void send();
+    void set_amounts(const Batch& batch);
 
     int32_t layer_count_, hidden_size_;
     at::Device device_;
     DirectionCache directions_;
     std::vector<std::vector<Push>> pushes_made_; // what the tables were made of, by row
     std::vector<std::vector<Probe>> probes_made_;
-    std::vector<int32_t> push_begin_, probe_begin_;
+    std::vector<cuda::DecodeSite> sites_;
     std::vector<cuda::DecodePush> pushes_;
     std::vector<cuda::SiteProbe> probes_;
-    int32_t reading_count_ = 0;
-    at::Tensor blob_, readings_;
-    cuda::DecodeControl placed_{}; // where the tables lie
 };
 
 } // namespace steer

@@ -47,8 +47,13 @@ struct DecodeModel {
 
 struct DecodePush {
     const float* direction; // [H]
+    float amount;           // strength times scale; 0: off, bit for bit
     uint8_t keep_norm, span; // span: SpanMask
-    uint8_t unused[6];
+    uint8_t unused[2];
+};
+
+struct alignas(16) DecodeSite { // what a row does at a site
+    int32_t push_begin, push_end, probe_begin, probe_end;
 };
 
 struct DecodeRow {
@@ -63,18 +68,16 @@ struct DecodeRow {
     uint8_t unused[2];
 };
 
-// At a fixed place on the device; everything a captured step reads that is not a weight.
-struct DecodeControl {
+// At a fixed place on the device; everything a captured step reads that is not a weight. DecodeSite[sites, kDecodeRowsMax],
+// site -1 first, stand behind it, so that a kernel finds a site without asking where.
+struct alignas(16) DecodeControl {
     DecodeRow rows[kDecodeRowsMax];
-    const void* cache;         // [blocks, layers, 2, Hkv, 64, D]
-    const int32_t* blocks;     // ids of the rows' cache blocks
-    const float* amounts;      // of each push: strength times scale; 0: off, bit for bit
-    const int32_t* push_begin; // [sites, kDecodeRowsMax + 1] into pushes; site -1 first
-    const int32_t* probe_begin;
-    const DecodePush* pushes;  // norm-keeping ones first
+    const void* cache;        // [blocks, layers, 2, Hkv, 64, D]
+    const int32_t* blocks;    // ids of the rows' cache blocks
+    const DecodePush* pushes; // of a site and row: norm-keeping ones first
     const SiteProbe* probes;
-    float* readings;           // of all probes
-    float* told_readings;      // the same, in host memory that the device can write
+    float* readings;          // of all probes
+    float* told_readings;     // the same, in host memory that the device can write
     int32_t reading_count;
 };
 

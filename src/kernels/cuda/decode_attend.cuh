@@ -1,316 +1,301 @@
-// Attention of one new position of each row over its cached keys and values. A block of threads takes a key head and a run of
-// cache blocks; how many runs a row has follows from its own length. Inside, groups of lanes ("workers") take positions in
-// turns, each with a softmax of its own; they are merged in one order, and the runs by the block that ends last, in order.
+// Attention of one new position of each row over its cached keys and values, on tensor cores. A block of threads takes a key
+// head and a run of positions; how many runs a row has follows from its own length. A warp takes 16 positions at a time, with
+// a softmax of its own. Warps are merged in order, and runs too, by the block that ends last.
+//
+// The key head's query heads are the rows of S = q K^T (m16n8k16, 8 of 16 rows used) and the columns of O = V^T P. Of what a
+// lane holds then, S is P's operand as it is, and keys and values come from memory in 16 bytes a lane, because the order of
+// the components in a sum, and of the rows in a tile, is free as long as both sides have the same.
 #pragma once
 
-#include "kernels/cuda/decode_device.cuh"
+#include "kernels/cuda/decode_heads.cuh"
 
 namespace steer::cuda {
 
-constexpr int kAttendThreads = 256, kAttendWarps = kAttendThreads / 32;
-constexpr int kAhead = 4; // positions that a worker has in flight
-
-struct AttendArgs {
-    const DecodeControl* control;
-    const float* qkv;            // [rows, (Hq + 2 Hkv) D]
-    const void *q_norm, *k_norm; // [D] or NULL
-    const float* frequencies;    // [D / 2]
-    float norm_eps, rope_scale;
-    int32_t layer, layer_count, head_count, kv_head_count, head_dim;
-    float* partials;
-    uint32_t* tickets;
-    void* attended; // [rows, Hq D]
-};
+constexpr int kSlice = 16; // positions that a warp takes at a time
+constexpr int kAttendWarps = 12, kAttendThreads = 32 * kAttendWarps;
 
 template<class T> struct AttendMemory { // shared
-    float q[kDecodeGroupMax][kDecodeHeadMax];
+    HeadMemory<T> heads;
     float sums[kAttendWarps][kDecodeGroupMax][kDecodeHeadMax];
     float largest[kAttendWarps][kDecodeGroupMax], weight[kAttendWarps][kDecodeGroupMax];
-    float cosine[kDecodeHeadMax / 2], sine[kDecodeHeadMax / 2];
-    alignas(16) T key[kDecodeHeadMax];
-    alignas(16) T value[kDecodeHeadMax];
+    float factors[kDecodeSplits][kDecodeGroupMax];
     bool last;
 };
 
-// Softmax over some positions, not yet divided by its weight: for each query head the largest score, the sum of
-// e^(score - largest), and the values' sum so weighted, of which a lane has kPack<T> components.
-template<class T> struct Softmax {
-    float largest[kDecodeGroupMax], weight[kDecodeGroupMax], sums[kDecodeGroupMax][kPack<T>];
-
-    __device__ Softmax() {
-#pragma unroll
-        for (int g = 0; g < kDecodeGroupMax; g++) {
-            largest[g] = -INFINITY;
-            weight[g] = 0.0f;
-#pragma unroll
-            for (int i = 0; i < kPack<T>; i++) sums[g][i] = 0.0f;
-        }
-    }
-
-    // Merges with the lane `step` away; both get the same.
-    __device__ void merge(int step, int group) {
-#pragma unroll
-        for (int g = 0; g < kDecodeGroupMax; g++) {
-            if (g >= group) break;
-            const float other = __shfl_xor_sync(0xffffffffu, largest[g], step), most = fmaxf(largest[g], other);
-            const float mine = most == -INFINITY ? 0.0f : expf(largest[g] - most);
-            const float theirs = most == -INFINITY ? 0.0f : expf(other - most);
-            largest[g] = most;
-            weight[g] = weight[g] * mine + __shfl_xor_sync(0xffffffffu, weight[g], step) * theirs;
-#pragma unroll
-            for (int i = 0; i < kPack<T>; i++)
-                sums[g][i] = sums[g][i] * mine + __shfl_xor_sync(0xffffffffu, sums[g][i], step) * theirs;
-        }
-    }
+struct Operand { // four registers of an mma
+    uint32_t of[4];
 };
+
+__device__ inline void multiply(float (&c)[4], const Operand& a, uint32_t b0, uint32_t b1, __nv_bfloat16) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a.of[0]), "r"(a.of[1]), "r"(a.of[2]), "r"(a.of[3]), "r"(b0), "r"(b1));
+}
+__device__ inline void multiply(float (&c)[4], const Operand& a, uint32_t b0, uint32_t b1, __half) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a.of[0]), "r"(a.of[1]), "r"(a.of[2]), "r"(a.of[3]), "r"(b0), "r"(b1));
+}
+
+template<class T> __device__ uint32_t pair_of(float a, float b) {
+    const T two[2] = {from_float<T>(a), from_float<T>(b)};
+    return static_cast<uint32_t>(*reinterpret_cast<const uint16_t*>(&two[0])) |
+           static_cast<uint32_t>(*reinterpret_cast<const uint16_t*>(&two[1])) << 16;
+}
+
+template<int i> __device__ uint32_t word(const uint4& four) { return i == 0 ? four.x : i == 1 ? four.y : i == 2 ? four.z : four.w; }
 
 template<class T> class Attend {
   public:
     __device__ Attend(const AttendArgs& args, AttendMemory<T>& memory)
-        : args_(args), memory_(memory), row_(args.control->rows[blockIdx.y]) {
-        head_ = static_cast<int>(blockIdx.x) % args.kv_head_count;
+        : args_(args),
+          memory_(memory),
+          heads_(args, memory.heads, static_cast<int>(blockIdx.x) % args.kv_head_count),
+          kv_len_(args.control->rows[blockIdx.y].kv_len) {
         split_ = static_cast<int>(blockIdx.x) / args.kv_head_count;
-        group_ = args.head_count / args.kv_head_count;
-        const int tiles = (row_.kv_len + kDecodeBlock - 1) / kDecodeBlock;
-        const int tiles_each = (tiles + kDecodeSplits - 1) / kDecodeSplits;
-        splits_ = tiles == 0 ? 0 : (tiles + tiles_each - 1) / tiles_each;
-        begin_ = split_ * tiles_each * kDecodeBlock;
-        end_ = min(row_.kv_len, begin_ + tiles_each * kDecodeBlock);
-        packs_ = args.head_dim / kPack<T>;
-        lanes_ = 1;
-        while (lanes_ < packs_) lanes_ *= 2;
-        lane_ = static_cast<int>(threadIdx.x) % lanes_;
-        worker_ = static_cast<int>(threadIdx.x) / lanes_;
-        workers_ = kAttendThreads / lanes_;
+        const int slices = (kv_len_ + kSlice - 1) / kSlice, turn = kDecodeSplits * kAttendWarps;
+        const int slices_each = (slices + turn - 1) / turn * kAttendWarps;
+        splits_ = slices == 0 ? 0 : (slices + slices_each - 1) / slices_each;
+        slice_ = split_ * slices_each + warp();
+        slice_end_ = min(slices, (split_ + 1) * slices_each);
     }
 
-    __device__ void run() {
-        if (split_ >= splits_) { // before it, nothing of this row is wanted
+    __device__ __forceinline__ void run() {
+        if (split_ >= splits_) { // nothing of this row is wanted here
             wait_for_predecessor();
             return;
         }
-        uint4 keys[kAhead], values[kAhead];
-        load(0, keys, values);
-        angles();
+        uint4 keys[2][kParts], values[4][kHalves];
+        load_keys(keys);
+        load_values(values);
+        heads_.angles();
+        __syncthreads();
         wait_for_predecessor();
+        heads_.prepare(split_ + 1 == splits_);
         __syncthreads();
-        prepare_heads();
-        __syncthreads();
-        Softmax<T> softmax;
-        const int turns = (end_ - begin_ + workers_ - 1) / workers_;
-        for (int turn = 0; turn < turns; turn += kAhead) {
-            take(turn, keys, values, softmax);
-            load(turn + kAhead, keys, values);
+        uint4 q[kParts];
+#pragma unroll
+        for (int j = 0; j < kParts; j++) q[j] = *reinterpret_cast<const uint4*>(&memory_.heads.q[lane() / 4][32 * j + 8 * (lane() % 4)]);
+
+        float sums[kHalves][4][4] = {}, largest = -INFINITY, weight = 0.0f;
+        while (slice_ < slice_end_) {
+            take_newest(keys, values);
+            float shares[2][4] = {};
+            score(q, keys, shares);
+            const int here = slice_;
+            slice_ += kAttendWarps;
+            load_keys(keys);
+            const float rescale = soften(here, shares, largest, weight);
+            weigh(shares, rescale, values, sums);
+            load_values(values);
         }
-        for (int step = lanes_; step < 32; step *= 2) softmax.merge(step, group_);
-        merge_warps(softmax);
+        keep(sums, largest, weight);
+        merge_warps();
     }
 
   private:
-    __device__ int position(int turn) const { return begin_ + turn * workers_ + worker_; }
+    static constexpr int kParts = kDecodeHeadMax / 32, kHalves = kDecodeHeadMax / 64;
 
-    // keys: 0, values: 1
-    __device__ size_t cached(int position, int which) const {
-        const auto block = static_cast<size_t>(args_.control->blocks[row_.block_begin + position / kDecodeBlock]);
-        const size_t tile = ((block * args_.layer_count + args_.layer) * 2 + which) * args_.kv_head_count + head_;
-        return (tile * kDecodeBlock + position % kDecodeBlock) * args_.head_dim;
-    }
+    __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+    __device__ static int warp() { return static_cast<int>(threadIdx.x) / 32; }
+    __device__ static int value_row(int r) { return 2 * (lane() % 4) + r % 2 + r / 2 * 8; } // of a slice
 
-    // Older positions: no kernel of this step writes them.
-    __device__ void load(int turn, uint4 (&keys)[kAhead], uint4 (&values)[kAhead]) const {
-        const T* const cache = static_cast<const T*>(args_.control->cache);
+    // Older positions than the newest: no kernel of this step writes them.
+    __device__ __forceinline__ void load_keys(uint4 (&keys)[2][kParts]) const {
 #pragma unroll
-        for (int u = 0; u < kAhead; u++) {
-            keys[u] = values[u] = make_uint4(0, 0, 0, 0);
-            const int at = position(turn + u);
-            if (at >= end_ || at + 1 == row_.kv_len || lane_ >= packs_) continue;
-            keys[u] = reinterpret_cast<const uint4*>(cache + cached(at, 0))[lane_];
-            values[u] = reinterpret_cast<const uint4*>(cache + cached(at, 1))[lane_];
-        }
-    }
-
-    __device__ void angles() {
-        const int i = static_cast<int>(threadIdx.x);
-        if (i >= args_.head_dim / 2) return;
-        float sine, cosine;
-        sincosf(static_cast<float>(row_.position) * args_.frequencies[i], &sine, &cosine);
-        memory_.sine[i] = sine * args_.rope_scale;
-        memory_.cosine[i] = cosine * args_.rope_scale;
-    }
-
-    // The query heads into shared memory; where the newest position is, its key and value too, and into the cache.
-    __device__ void prepare_heads() {
-        const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32, size = args_.head_dim;
-        const float* const row = args_.qkv + static_cast<size_t>(blockIdx.y) * (args_.head_count + 2 * args_.kv_head_count) * size;
-        const bool newest = split_ + 1 == splits_;
-        T* const cache = static_cast<T*>(const_cast<void*>(args_.control->cache));
-        for (int task = warp; task < group_ + (newest ? 2 : 0); task += kAttendWarps) {
-            if (task < group_) {
-                const float scale = rsqrtf(static_cast<float>(size));
-                turn(row + (head_ * group_ + task) * size, args_.q_norm, [&](int i, float x) { memory_.q[task][i] = x * scale; });
-            } else if (task == group_) {
-                T* const out = cache + cached(row_.position, 0);
-                turn(row + (args_.head_count + head_) * size, args_.k_norm, [&](int i, float x) {
-                    out[i] = memory_.key[i] = from_float<T>(x);
-                });
-            } else {
-                T* const out = cache + cached(row_.position, 1);
-                for (int i = lane; i < size; i += 32)
-                    out[i] = memory_.value[i] = from_float<T>(__ldcg(row + (args_.head_count + args_.kv_head_count + head_) * size + i));
+        for (int n = 0; n < 2; n++) {
+            const int position = slice_ * kSlice + 8 * n + lane() / 4;
+            const bool there = slice_ < slice_end_ && position < heads_.newest();
+            const T* const from = there ? heads_.cached(position, 0) : nullptr;
+#pragma unroll
+            for (int j = 0; j < kParts; j++) {
+                const int i = 32 * j + 8 * (lane() % 4);
+                keys[n][j] = there && i < args_.head_dim ? *reinterpret_cast<const uint4*>(from + i) : make_uint4(0, 0, 0, 0);
             }
         }
     }
 
-    // A head [D] by one warp: RMSNorm if there is one, RoPE. store(i, x)
-    template<class Store> __device__ void turn(const float* from, const void* norm, Store store) const {
-        const int half = args_.head_dim / 2, lane = static_cast<int>(threadIdx.x) % 32;
-        const T* const weight = static_cast<const T*>(norm);
-        float scale = 1.0f;
-        if (weight != nullptr) {
-            float square = 0.0f;
-            for (int i = lane; i < 2 * half; i += 32) {
-                const float x = __ldcg(from + i);
-                square += x * x;
-            }
-            scale = rsqrtf(warp_sum(square) / static_cast<float>(2 * half) + args_.norm_eps);
-        }
-        for (int i = lane; i < half; i += 32) {
-            const float a = __ldcg(from + i) * scale * (weight == nullptr ? 1.0f : to_float(weight[i]));
-            const float b = __ldcg(from + half + i) * scale * (weight == nullptr ? 1.0f : to_float(weight[half + i]));
-            store(i, a * memory_.cosine[i] - b * memory_.sine[i]);
-            store(half + i, b * memory_.cosine[i] + a * memory_.sine[i]);
-        }
-    }
-
-    __device__ void take(int turn, uint4 (&keys)[kAhead], uint4 (&values)[kAhead], Softmax<T>& softmax) const {
-        bool there[kAhead];
+    __device__ __forceinline__ void load_values(uint4 (&values)[4][kHalves]) const {
 #pragma unroll
-        for (int u = 0; u < kAhead; u++) {
-            const int at = position(turn + u);
-            there[u] = at < end_;
-            if (!there[u] || at + 1 != row_.kv_len || lane_ >= packs_) continue;
-            keys[u] = reinterpret_cast<const uint4*>(memory_.key)[lane_];
-            values[u] = reinterpret_cast<const uint4*>(memory_.value)[lane_];
-        }
+        for (int r = 0; r < 4; r++) {
+            const int position = slice_ * kSlice + value_row(r);
+            const bool there = slice_ < slice_end_ && position < heads_.newest();
+            const T* const from = there ? heads_.cached(position, 1) : nullptr;
 #pragma unroll
-        for (int g = 0; g < kDecodeGroupMax; g++) {
-            if (g >= group_) break;
-            float scores[kAhead], most = softmax.largest[g];
-            score(g, keys, scores);
-#pragma unroll
-            for (int u = 0; u < kAhead; u++) most = fmaxf(most, there[u] ? scores[u] : -INFINITY);
-            if (most == -INFINITY) continue;
-            const float kept = expf(softmax.largest[g] - most);
-            softmax.largest[g] = most;
-            softmax.weight[g] *= kept;
-#pragma unroll
-            for (int i = 0; i < kPack<T>; i++) softmax.sums[g][i] *= kept;
-#pragma unroll
-            for (int u = 0; u < kAhead; u++) {
-                const float share = there[u] ? expf(scores[u] - most) : 0.0f;
-                float value[kPack<T>];
-                unpack<T>(values[u], value);
-                softmax.weight[g] += share;
-#pragma unroll
-                for (int i = 0; i < kPack<T>; i++) softmax.sums[g][i] = fmaf(share, value[i], softmax.sums[g][i]);
+            for (int h = 0; h < kHalves; h++) {
+                const int i = 64 * h + 8 * (lane() / 4);
+                values[r][h] = there && i < args_.head_dim ? *reinterpret_cast<const uint4*>(from + i) : make_uint4(0, 0, 0, 0);
             }
         }
     }
 
-    // Of a query head with the keys in flight, in every lane of the worker.
-    __device__ void score(int g, const uint4 (&keys)[kAhead], float (&scores)[kAhead]) const {
-        float q[kPack<T>];
+    __device__ __forceinline__ void take_newest(uint4 (&keys)[2][kParts], uint4 (&values)[4][kHalves]) const {
+        const int at = heads_.newest() - slice_ * kSlice;
+        if (at >= kSlice) return;
 #pragma unroll
-        for (int i = 0; i < kPack<T>; i++) q[i] = lane_ < packs_ ? memory_.q[g][lane_ * kPack<T> + i] : 0.0f;
+        for (int n = 0; n < 2; n++)
 #pragma unroll
-        for (int u = 0; u < kAhead; u++) {
-            float key[kPack<T>];
-            unpack<T>(keys[u], key);
-            scores[u] = 0.0f;
+            for (int j = 0; j < kParts; j++) {
+                const int i = 32 * j + 8 * (lane() % 4);
+                if (at == 8 * n + lane() / 4 && i < args_.head_dim) keys[n][j] = *reinterpret_cast<const uint4*>(memory_.heads.key + i);
+            }
 #pragma unroll
-            for (int i = 0; i < kPack<T>; i++) scores[u] = fmaf(q[i], key[i], scores[u]);
-        }
-        for (int step = lanes_ / 2; step > 0; step /= 2)
+        for (int r = 0; r < 4; r++)
 #pragma unroll
-            for (int u = 0; u < kAhead; u++) scores[u] += __shfl_xor_sync(0xffffffffu, scores[u], step);
+            for (int h = 0; h < kHalves; h++) {
+                const int i = 64 * h + 8 * (lane() / 4);
+                if (at == value_row(r) && i < args_.head_dim) values[r][h] = *reinterpret_cast<const uint4*>(memory_.heads.value + i);
+            }
     }
 
-    __device__ void merge_warps(const Softmax<T>& softmax) {
-        const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+    // Of query head lane / 4 with positions 8 n + 2 (lane % 4) + 0 and 1.
+    __device__ __forceinline__ void score(const uint4 (&q)[kParts], const uint4 (&keys)[2][kParts], float (&scores)[2][4]) const {
 #pragma unroll
-        for (int g = 0; g < kDecodeGroupMax; g++) {
-            if (g >= group_) break;
-            if (lane == 0) memory_.largest[warp][g] = softmax.largest[g], memory_.weight[warp][g] = softmax.weight[g];
+        for (int n = 0; n < 2; n++)
 #pragma unroll
-            for (int i = 0; i < kPack<T>; i++)
-                if (lane < packs_) memory_.sums[warp][g][lane * kPack<T> + i] = softmax.sums[g][i];
+            for (int j = 0; j < kParts; j++) {
+                if (32 * j >= args_.head_dim) continue;
+                multiply(scores[n], {q[j].x, 0, q[j].y, 0}, keys[n][j].x, keys[n][j].y, T());
+                multiply(scores[n], {q[j].z, 0, q[j].w, 0}, keys[n][j].z, keys[n][j].w, T());
+            }
+    }
+
+    // scores -> e^(score - largest), largest so far; what came before has to be rescaled by what is returned.
+    __device__ __forceinline__ float soften(int slice, float (&scores)[2][4], float& largest, float& weight) const {
+        const float scale = rsqrtf(static_cast<float>(args_.head_dim)), before = largest;
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const int position = slice * kSlice + 8 * n + 2 * (lane() % 4) + i;
+                scores[n][i] = position < kv_len_ ? scores[n][i] * scale : -INFINITY;
+                largest = fmaxf(largest, scores[n][i]);
+            }
+        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+        const float rescale = expf(before - largest);
+        weight *= rescale;
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                scores[n][i] = expf(scores[n][i] - largest);
+                weight += scores[n][i];
+            }
+        return rescale;
+    }
+
+    // sums[h][t]: of query heads 2 (lane % 4) + 0 and 1 the component i = 64 h + 8 (lane / 4) + 2 t, then component i + 1.
+    __device__ __forceinline__ void weigh(const float (&shares)[2][4], float rescale, const uint4 (&values)[4][kHalves],
+                                          float (&sums)[kHalves][4][4]) const {
+        const uint32_t b0 = pair_of<T>(shares[0][0], shares[0][1]), b1 = pair_of<T>(shares[1][0], shares[1][1]);
+        const float first = __shfl_sync(0xffffffffu, rescale, 8 * (lane() % 4)), second = __shfl_sync(0xffffffffu, rescale, 8 * (lane() % 4) + 4);
+#pragma unroll
+        for (int h = 0; h < kHalves; h++) {
+            if (64 * h >= args_.head_dim) continue;
+#pragma unroll
+            for (int t = 0; t < 4; t++) {
+                float(&sum)[4] = sums[h][t];
+                sum[0] *= first, sum[1] *= second, sum[2] *= first, sum[3] *= second;
+            }
+            weigh_two<0>(values, h, b0, b1, sums[h]);
+            weigh_two<1>(values, h, b0, b1, sums[h]);
+            weigh_two<2>(values, h, b0, b1, sums[h]);
+            weigh_two<3>(values, h, b0, b1, sums[h]);
         }
+    }
+
+    template<int t>
+    __device__ __forceinline__ static void weigh_two(const uint4 (&values)[4][kHalves], int h, uint32_t b0, uint32_t b1, float (&sums)[4][4]) {
+        const uint32_t w0 = word<t>(values[0][h]), w1 = word<t>(values[1][h]), w2 = word<t>(values[2][h]), w3 = word<t>(values[3][h]);
+        multiply(sums[t], {__byte_perm(w0, w1, 0x5410), __byte_perm(w0, w1, 0x7632), __byte_perm(w2, w3, 0x5410), __byte_perm(w2, w3, 0x7632)},
+                 b0, b1, T());
+    }
+
+    __device__ __forceinline__ void keep(const float (&sums)[kHalves][4][4], float largest, float weight) {
+        weight += __shfl_xor_sync(0xffffffffu, weight, 1);
+        weight += __shfl_xor_sync(0xffffffffu, weight, 2);
+        if (lane() % 4 == 0) memory_.largest[warp()][lane() / 4] = largest, memory_.weight[warp()][lane() / 4] = weight;
+        float(&mine)[kDecodeGroupMax][kDecodeHeadMax] = memory_.sums[warp()];
+        const int g = 2 * (lane() % 4);
+#pragma unroll
+        for (int h = 0; h < kHalves; h++)
+#pragma unroll
+            for (int t = 0; t < 4; t++) {
+                const int i = 64 * h + 8 * (lane() / 4) + 2 * t;
+                *reinterpret_cast<float2*>(&mine[g][i]) = {sums[h][t][0], sums[h][t][2]};
+                *reinterpret_cast<float2*>(&mine[g + 1][i]) = {sums[h][t][1], sums[h][t][3]};
+            }
+    }
+
+    // Over the warps, in order; then over the splits.
+    __device__ __forceinline__ void merge_warps() {
         __syncthreads();
-        const int size = args_.head_dim;
-        const size_t row_head = static_cast<size_t>(blockIdx.y) * args_.kv_head_count + head_, each = group_ * (size + 2);
-        float* const mine = args_.partials + (row_head * kDecodeSplits + split_) * each;
-        for (int at = static_cast<int>(threadIdx.x); at < group_ * size; at += kAttendThreads) {
+        const int size = args_.head_dim, group = heads_.group(), all = group * size, each = all + 2 * group;
+        const size_t row_head = static_cast<size_t>(blockIdx.y) * args_.kv_head_count + blockIdx.x % args_.kv_head_count;
+        float* const parts = args_.partials + row_head * kDecodeSplits * each; // of a split: sums, largest, weights
+        float* const mine = parts + split_ * each;
+        for (int at = static_cast<int>(threadIdx.x); at < all; at += kAttendThreads) {
             const int g = at / size, i = at % size;
-            float largest, weight, sum;
-            merge(kAttendWarps, [&](int w) { return memory_.largest[w][g]; }, [&](int w) { return memory_.weight[w][g]; },
-                  [&](int w) { return memory_.sums[w][g][i]; }, largest, weight, sum);
-            if (splits_ == 1) {
-                put(g, i, sum / weight);
-                continue;
+            float most = -INFINITY, sum = 0.0f, weight = 0.0f;
+#pragma unroll
+            for (int w = 0; w < kAttendWarps; w++) most = fmaxf(most, memory_.largest[w][g]);
+#pragma unroll
+            for (int w = 0; w < kAttendWarps; w++) {
+                const float share = expf(memory_.largest[w][g] - most);
+                sum = fmaf(share, memory_.sums[w][g][i], sum);
+                weight = fmaf(share, memory_.weight[w][g], weight);
             }
-            mine[g * (size + 2) + i] = sum;
-            if (i == 0) mine[g * (size + 2) + size] = largest, mine[g * (size + 2) + size + 1] = weight;
+            if (splits_ == 1) put(at, __fdividef(sum, weight));
+            else mine[at] = sum;
+            if (i == 0 && splits_ > 1) mine[all + g] = most, mine[all + group + g] = weight;
         }
-        if (splits_ > 1) merge_splits(row_head, each);
+        if (splits_ > 1) merge_splits(parts, args_.tickets + row_head, each);
     }
 
     // The block that ends last of a row's key head merges what all have left.
-    __device__ void merge_splits(size_t row_head, size_t each) {
+    __device__ __forceinline__ void merge_splits(const float* parts, uint32_t* ticket, int each) {
         __threadfence();
         __syncthreads();
-        if (threadIdx.x == 0)
-            memory_.last = atomicInc(args_.tickets + row_head, static_cast<unsigned>(splits_ - 1)) + 1 == static_cast<unsigned>(splits_);
+        if (threadIdx.x == 0) memory_.last = atomicInc(ticket, static_cast<unsigned>(splits_ - 1)) + 1 == static_cast<unsigned>(splits_);
         __syncthreads();
         if (!memory_.last) return;
         __threadfence();
-        const int size = args_.head_dim;
-        const float* const all = args_.partials + row_head * kDecodeSplits * each;
-        for (int at = static_cast<int>(threadIdx.x); at < group_ * size; at += kAttendThreads) {
-            const int g = at / size, i = at % size;
-            const float* const here = all + g * (size + 2);
-            float largest, weight, sum;
-            merge(splits_, [&](int s) { return __ldcg(here + s * each + size); }, [&](int s) { return __ldcg(here + s * each + size + 1); },
-                  [&](int s) { return __ldcg(here + s * each + i); }, largest, weight, sum);
-            put(g, i, sum / weight);
+        const int size = args_.head_dim, group = heads_.group(), all = group * size, g = warp(), split = lane();
+        if (g < group) { // a warp for each query head, a lane for each split
+            const float* const here = parts + split * each + all + g;
+            const float largest = split < splits_ ? __ldcg(here) : -INFINITY, weight = split < splits_ ? __ldcg(here + group) : 0.0f;
+            float most = largest;
+#pragma unroll
+            for (int step = 16; step > 0; step /= 2) most = fmaxf(most, __shfl_xor_sync(0xffffffffu, most, step));
+            const float share = expf(largest - most);
+            memory_.factors[split][g] = __fdividef(share, warp_sum(share * weight));
+        }
+        __syncthreads();
+        for (int at = static_cast<int>(threadIdx.x); at < all; at += kAttendThreads) {
+            float sum = 0.0f;
+#pragma unroll 4
+            for (int s = 0; s < splits_; s++) sum = fmaf(memory_.factors[s][at / size], __ldcg(parts + s * each + at), sum);
+            put(at, sum);
         }
     }
 
-    template<class Largest, class Weight, class Sum>
-    __device__ static void merge(int count, Largest largest_of, Weight weight_of, Sum sum_of, float& largest, float& weight, float& sum) {
-        largest = -INFINITY, weight = 0.0f, sum = 0.0f;
-        for (int n = 0; n < count; n++) largest = fmaxf(largest, largest_of(n));
-        for (int n = 0; n < count; n++) {
-            const float share = expf(largest_of(n) - largest);
-            weight += share * weight_of(n);
-            sum += share * sum_of(n);
-        }
-    }
-
-    __device__ void put(int g, int i, float x) const {
-        const size_t at = (static_cast<size_t>(blockIdx.y) * args_.head_count + head_ * group_ + g) * args_.head_dim + i;
-        static_cast<T*>(args_.attended)[at] = from_float<T>(x);
+    __device__ __forceinline__ void put(int at, float x) const { // at: query head of the group, component
+        const int head = static_cast<int>(blockIdx.x) % args_.kv_head_count;
+        const size_t begin = (static_cast<size_t>(blockIdx.y) * args_.head_count + head * heads_.group()) * args_.head_dim;
+        static_cast<T*>(args_.attended)[begin + at] = from_float<T>(x);
     }
 
     const AttendArgs& args_;
     AttendMemory<T>& memory_;
-    const DecodeRow& row_;
-    int head_, split_, splits_, group_, begin_, end_, packs_, lanes_, lane_, worker_, workers_;
+    Heads<T> heads_;
+    int kv_len_, split_, splits_, slice_, slice_end_;
 };
 
-template<class T> __global__ void __launch_bounds__(kAttendThreads, 2) attend_kernel(const AttendArgs args) {
-    __shared__ AttendMemory<T> memory;
+template<class T> __global__ void __launch_bounds__(kAttendThreads, 1) attend_kernel(const AttendArgs args) {
+    extern __shared__ __align__(16) unsigned char shared[];
     let_successor_begin();
-    Attend<T>(args, memory).run();
+    Attend<T>(args, *reinterpret_cast<AttendMemory<T>*>(shared)).run();
 }
 
 } // namespace steer::cuda

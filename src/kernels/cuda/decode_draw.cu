@@ -72,13 +72,15 @@ __device__ void take_quad(const DecodeRow& row, const float* logits, int32_t qua
     }
 }
 
+// In the first thread.
 __device__ DecodeSums block_sums(DecodeSums mine, DecodeSums* shared) {
     for (int step = 16; step > 0; step /= 2) mine = merged(mine, shuffled(mine, step));
     if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = mine;
     __syncthreads();
-    DecodeSums all = shared[0];
-    for (int warp = 1; warp < kWarps; warp++) all = merged(all, shared[warp]);
-    return all;
+    if (threadIdx.x >= 32) return mine;
+    mine = threadIdx.x < kWarps ? shared[threadIdx.x] : DecodeSums{0.0f, 0.0f, 0.0f, -1, 0};
+    for (int step = kWarps / 2; step > 0; step /= 2) mine = merged(mine, shuffled(mine, step));
+    return mine;
 }
 
 __device__ void tell(const DecodeSums& all, const float* logits, float most, DecodeDrawn& drawn) {
@@ -91,7 +93,7 @@ __device__ void tell(const DecodeSums& all, const float* logits, float most, Dec
 }
 
 __global__ void __launch_bounds__(kThreads) draw_kernel(DecodeMemory memory, int32_t vocab_size) {
-    __shared__ DecodeSums shared[kDecodeDrawBlocks];
+    __shared__ DecodeSums shared[kWarps];
     __shared__ bool last;
     wait_for_predecessor();
     const DecodeControl& control = *memory.control;
@@ -125,14 +127,14 @@ __global__ void __launch_bounds__(kThreads) draw_kernel(DecodeMemory memory, int
     }
     __syncthreads();
     if (!last) return;
-    if (threadIdx.x < kDecodeDrawBlocks) {
-        const volatile DecodeSums& from = all[threadIdx.x];
-        shared[threadIdx.x] = {from.sum, from.weighted, from.best, from.id, from.bad};
+    if (threadIdx.x >= 32) return;
+    DecodeSums total{0.0f, 0.0f, 0.0f, -1, 0};
+    for (int i = static_cast<int>(threadIdx.x); i < kDecodeDrawBlocks; i += 32) {
+        const volatile DecodeSums& from = all[i];
+        total = merged(total, {from.sum, from.weighted, from.best, from.id, from.bad});
     }
-    __syncthreads();
+    for (int step = 16; step > 0; step /= 2) total = merged(total, shuffled(total, step));
     if (threadIdx.x != 0) return;
-    DecodeSums total = shared[0];
-    for (int i = 1; i < kDecodeDrawBlocks; i++) total = merged(total, shared[i]);
     tell(total, logits, most, memory.drawn[index]);
     memory.largest[index] = 0;
 }

@@ -15,8 +15,8 @@ struct GemvArgs {
     int32_t split;     // warps that share a pair of rows: 1, 2, 4, 8 or 16
     StateArgs state;   // of qkv, gate_up and head
     const void* input; // of o and down: [step rows, columns]
-    float* stream;     // of o and down: [step rows, rows], what is added to
-    void* output;      // of qkv, gate_up and head
+    const float* stream; // of down: [step rows, rows], what is added to
+    void* output;        // gate_up: [step rows, rows / 2] of T; else [step rows, rows] of float
     uint32_t* largest; // of head
 };
 
@@ -34,33 +34,39 @@ template<class T, int kRows, Role kRole> class Gemv {
         pairs_ = (args.rows + 1) / 2;
         packs_ = args.columns / kPack<T>;
         turns_ = (packs_ + 32 * kLoads * args.split - 1) / (32 * kLoads * args.split);
+    }
+
+    __device__ __forceinline__ void start() { // the first weights are on their way
         aim(pair_);
 #pragma unroll
         for (int u = 0; u < kLoads; u++) load(u, 0);
     }
 
-    // finish(row of the step, pair, y of its first row, y of its second), in one thread each
-    template<class Finish> __device__ void run(float* shared_sums, Finish finish) {
+    // For each pair, in the thread that will finish it: begin(row of the step, pair) -> what y is added to, while the weights
+    // are on their way; finish(row, pair, y of its first row, y of its second), what begin gave included.
+    template<class Begin, class Finish> __device__ void run(float* shared_sums, Begin begin, Finish finish) {
         for (int turn_of_pair = 0; pair_ < pairs_; turn_of_pair ^= 1) {
             float sums[kRows][2] = {};
             const int pair = pair_;
+            const float2 base = part_ == 0 && static_cast<int>(threadIdx.x) % 32 < kRows
+                                    ? begin(static_cast<int>(threadIdx.x) % 32, pair)
+                                    : float2{0.0f, 0.0f};
             for (int turn = 0; turn < turns_; turn++) multiply(turn, sums);
             add_up(sums, shared_sums + turn_of_pair * kGemvWarps * 2 * kRows);
             const int lane = static_cast<int>(threadIdx.x) % 32;
             if (part_ != 0) continue;
 #pragma unroll
             for (int row = 0; row < kRows; row++)
-                if (lane == row) finish(row, pair, sums[row][0], sums[row][1]);
+                if (lane == row) finish(row, pair, base.x + sums[row][0], base.y + sums[row][1]);
         }
     }
 
   private:
     __device__ void aim(int pair) { // gate_up: a gate's row and its up's
         const int first = kRole == Role::gate_up ? pair : 2 * pair, second = kRole == Role::gate_up ? pairs_ + pair : 2 * pair + 1;
-        const auto* const all = static_cast<const uint4*>(args_.weight);
         const bool there = pair < pairs_;
-        rows_[0] = all + static_cast<size_t>(there ? first : 0) * packs_;
-        rows_[1] = all + static_cast<size_t>(there && second < args_.rows ? second : 0) * packs_;
+        rows_[0] = (there ? first : 0) * packs_;
+        rows_[1] = (there && second < args_.rows ? second : 0) * packs_;
         left_ = there ? packs_ : 0;
     }
 
@@ -72,8 +78,9 @@ template<class T, int kRows, Role kRole> class Gemv {
         const int pack = pack_of(turn, u);
         w_[0][u] = w_[1][u] = make_uint4(0, 0, 0, 0);
         if (pack >= left_) return;
-        w_[0][u] = load_weights(rows_[0] + pack);
-        w_[1][u] = load_weights(rows_[1] + pack);
+        const auto* const all = static_cast<const uint4*>(args_.weight);
+        w_[0][u] = load_weights(all + rows_[0] + pack);
+        w_[1][u] = load_weights(all + rows_[1] + pack);
     }
 
     __device__ void multiply(int turn, float (&sums)[kRows][2]) {
@@ -114,9 +121,9 @@ template<class T, int kRows, Role kRole> class Gemv {
         }
         if (args_.split == 1) return;
         const int warp = static_cast<int>(threadIdx.x) / 32, first = warp - part_;
-        if (threadIdx.x % 32 == 0)
 #pragma unroll
-            for (int i = 0; i < 2 * kRows; i++) shared_sums[warp * 2 * kRows + i] = sums[i / 2][i % 2];
+        for (int i = 0; i < 2 * kRows; i++)
+            if (threadIdx.x % 32 == 0) shared_sums[warp * 2 * kRows + i] = sums[i / 2][i % 2];
         asm volatile("bar.sync %0, %1;" ::"r"(1 + first / args_.split), "r"(32 * args_.split) : "memory");
         if (part_ != 0) return;
 #pragma unroll
@@ -130,7 +137,7 @@ template<class T, int kRows, Role kRole> class Gemv {
     const GemvArgs& args_;
     const T* input_; // shared memory, [kRows, columns]
     int part_, pair_, pair_step_, pairs_, packs_, turns_, left_;
-    const uint4* rows_[2];
+    int rows_[2]; // of W, in packs: 2^31 of them are 32 GB
     uint4 w_[2][kLoads];
 };
 
@@ -148,37 +155,42 @@ template<class T, int kRows, Role kRole> __global__ void __launch_bounds__(kGemv
     T* const input = reinterpret_cast<T*>(shared);
     let_successor_begin();
     if (kRole == Role::head && threadIdx.x < kRows) block_largest[threadIdx.x] = 0;
-    Gemv<T, kRows, kRole> gemv(args, input); // the first weights are on their way
+    Gemv<T, kRows, kRole> gemv(args, input);
     if constexpr (kReadsState<kRole>) {
-        normed_states<T, kRows, kRole != Role::gate_up>(args.state, input, block_sums);
+        normed_states<T, kRows, kRole != Role::gate_up>(args.state, input, block_sums, [&] { gemv.start(); });
     } else {
+        gemv.start();
         wait_for_predecessor();
         copy_input(args.input, input, kRows * args.columns);
     }
 
     uint32_t largest = 0;
-    const T* const bias = static_cast<const T*>(args.bias);
-    gemv.run(pair_sums, [&](int row, int pair, float a, float b) {
-        const int first = 2 * pair;
-        const bool two = first + 1 < args.rows;
-        const size_t at = static_cast<size_t>(row) * args.rows + first;
+    const auto base = [&](int row, int pair) -> float2 {
+        const int first = 2 * pair, second = min(first + 1, args.rows - 1);
+        if constexpr (kRole == Role::qkv) {
+            const T* const bias = static_cast<const T*>(args.bias);
+            return bias == nullptr ? float2{0.0f, 0.0f} : float2{to_float(bias[first]), to_float(bias[second])};
+        } else if constexpr (kRole == Role::o || kRole == Role::down) { // o adds to what the site left, down to what o left
+            const float* const from = (kRole == Role::o ? args.state.after_site : args.stream) + static_cast<size_t>(row) * args.rows;
+            return {__ldcg(from + first), __ldcg(from + second)};
+        } else {
+            return {0.0f, 0.0f};
+        }
+    };
+    gemv.run(pair_sums, base, [&](int row, int pair, float a, float b) {
         if constexpr (kRole == Role::gate_up) {
-            static_cast<T*>(args.output)[static_cast<size_t>(row) * (args.rows / 2) + pair] = from_float<T>(a / (1.0f + expf(-a)) * b);
-        } else if constexpr (kRole == Role::qkv) {
-            float* const out = static_cast<float*>(args.output) + at;
-            out[0] = bias == nullptr ? a : a + to_float(bias[first]);
-            if (two) out[1] = bias == nullptr ? b : b + to_float(bias[first + 1]);
-        } else if constexpr (kRole == Role::head) {
-            float* const out = static_cast<float*>(args.output) + at;
-            const int real = args.state.control->rows[row].vocab_size;
+            const size_t at = static_cast<size_t>(row) * (args.rows / 2) + pair;
+            static_cast<T*>(args.output)[at] = from_float<T>(__fdividef(a, 1.0f + expf(-a)) * b);
+        } else {
+            const int first = 2 * pair, count = min(2, args.rows - first);
+            float* const out = static_cast<float*>(args.output) + static_cast<size_t>(row) * args.rows + first;
             out[0] = a;
-            if (two) out[1] = b;
-            if (first < real && a == a) largest = max(largest, ordered(a));
-            if (two && first + 1 < real && b == b) largest = max(largest, ordered(b));
-        } else { // o adds to what the site left, down to what o left
-            const float* const from = (kRole == Role::o ? args.state.after_site : args.stream) + at;
-            args.stream[at] = __ldcg(from) + a;
-            if (two) args.stream[at + 1] = __ldcg(from + 1) + b;
+            if (count == 2) out[1] = b;
+            if constexpr (kRole == Role::head) {
+                const int real = args.state.control->rows[row].vocab_size - first;
+                if (real > 0 && a == a) largest = max(largest, ordered(a));
+                if (real > 1 && count == 2 && b == b) largest = max(largest, ordered(b));
+            }
         }
     });
     if constexpr (kRole == Role::head) { // of the block, then of all: maxima have no order

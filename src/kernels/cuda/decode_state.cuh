@@ -62,11 +62,11 @@ template<class T> struct Four {
 struct State {
     float4 of[kQuads];
 
-    template<class Visit> __device__ void each(int size, Visit visit) { // visit(part, index of its first component, q)
+    template<class Visit> __device__ void each(int size, Visit visit) { // visit(part, index of its first component)
 #pragma unroll
         for (int q = 0; q < kQuads; q++) {
             const int i = static_cast<int>(4 * threadIdx.x) + q * 4 * kGemvThreads;
-            if (i < size) visit(of[q], i, q);
+            if (i < size) visit(of[q], i);
         }
     }
 };
@@ -79,40 +79,46 @@ __device__ inline void add(float4& to, float amount, const float4& x) {
     to.x += amount * x.x, to.y += amount * x.y, to.z += amount * x.z, to.w += amount * x.w;
 }
 
+// A row's residual stream as the block before has left it.
+template<class T> class RowStream {
+  public:
+    __device__ RowStream(const StateArgs& args, int row) {
+        stream_ = args.stream + static_cast<size_t>(row) * args.hidden_size;
+        token_ = static_cast<const T*>(args.embedding);
+        if (token_ != nullptr) token_ += static_cast<size_t>(args.control->rows[row].id) * args.hidden_size;
+    }
+    __device__ float4 at(int i) const { return token_ == nullptr ? fresh_quad(stream_ + i) : Four<T>(token_ + i).wide(); }
+
+  private:
+    const float* stream_;
+    const T* token_; // not NULL: it begins here
+};
+
 // One row's operators and gauges at a site. The block of threads that has the row's number keeps what the others will read:
 // the state after the site, D and the readings.
 class RowSite {
   public:
     __device__ RowSite(const StateArgs& args, int row) : args_(args), row_(row) {
-        const DecodeControl& control = *args.control;
-        const int at = args.site * (kDecodeRowsMax + 1) + row;
-        push_begin_ = control.push_begin[at], push_end_ = control.push_begin[at + 1];
+        const auto* const sites = reinterpret_cast<const DecodeSite*>(args.control + 1);
+        here_ = sites[args.site * kDecodeRowsMax + row];
         keeps_ = blockIdx.x == static_cast<unsigned>(row);
-        probe_begin_ = keeps_ ? control.probe_begin[at] : 0, probe_end_ = keeps_ ? control.probe_begin[at + 1] : 0;
+        if (!keeps_) here_.probe_end = here_.probe_begin;
     }
 
     // Before the predecessor has ended: directions come from far.
     __device__ void prefetch() const {
         const int line = static_cast<int>(threadIdx.x) * 32;
-        for (int p = push_begin_; p < push_end_; p++)
+        for (int p = here_.push_begin; p < here_.push_end; p++)
             for (int i = line; i < args_.hidden_size; i += 32 * kGemvThreads)
                 asm volatile("prefetch.global.L2 [%0];" ::"l"(args_.control->pushes[p].direction + i));
     }
 
-    __device__ void visit(State& x, BlockSum& sum) {
-        const DecodeRow& row = args_.control->rows[row_];
+    template<class T> __device__ void visit(State& x, BlockSum& sum) {
         read(x, sum, false);
-        const State before = x;
         bool changed = push_keeping_norm(x, sum);
-        for (int p = push_begin_; p < push_end_; p++) {
-            const float amount = acting(p, false);
-            if (amount == 0.0f) continue;
-            changed = true;
-            const float* const direction = args_.control->pushes[p].direction;
-            x.each(args_.hidden_size, [&](float4& part, int i, int) { add(part, amount, quad(direction + i)); });
-        }
+        if (push(x, false)) changed = true;
         if (!keeps_) return;
-        keep(x, before, row, changed);
+        keep<T>(x, changed);
         read(x, sum, true);
     }
 
@@ -121,58 +127,62 @@ class RowSite {
     __device__ float acting(int p, bool keep_norm) const {
         const DecodePush& push = args_.control->pushes[p];
         const bool acts = (push.keep_norm != 0) == keep_norm && (push.span & args_.control->rows[row_].span) != 0;
-        return acts ? args_.control->amounts[p] : 0.0f;
+        return acts ? push.amount : 0.0f;
+    }
+
+    __device__ bool push(State& x, bool keep_norm) {
+        bool any = false;
+        for (int p = here_.push_begin; p < here_.push_end; p++) {
+            const float amount = acting(p, keep_norm);
+            if (amount == 0.0f) continue;
+            any = true;
+            const float* const direction = args_.control->pushes[p].direction;
+            x.each(args_.hidden_size, [&](float4& part, int i) { add(part, amount, quad(direction + i)); });
+        }
+        return any;
     }
 
     // y = x + u, then y |x| / |y|
     __device__ bool push_keeping_norm(State& x, BlockSum& sum) {
-        State y = x;
         bool any = false;
-        for (int p = push_begin_; p < push_end_; p++) {
-            const float amount = acting(p, true);
-            if (amount == 0.0f) continue;
-            any = true;
-            const float* const direction = args_.control->pushes[p].direction;
-            y.each(args_.hidden_size, [&](float4& part, int i, int) { add(part, amount, quad(direction + i)); });
-        }
+        for (int p = here_.push_begin; p < here_.push_end; p++) any = any || acting(p, true) != 0.0f;
         if (!any) return false;
-        const float kept = sqrtf(square(x, sum)), grown = sqrtf(square(y, sum));
-        if (!(kept > 0.0f && grown > 0.0f)) return false;
-        const float scale = kept / grown;
-        y.each(args_.hidden_size, [&](float4& part, int, int) { part.x *= scale, part.y *= scale, part.z *= scale, part.w *= scale; });
-        x = y;
+        const float kept = square(x, sum);
+        push(x, true);
+        const float grown = square(x, sum), scale = grown > 0.0f ? sqrtf(__fdividef(kept, grown)) : 1.0f;
+        x.each(args_.hidden_size, [&](float4& part, int) { part.x *= scale, part.y *= scale, part.z *= scale, part.w *= scale; });
         return true;
     }
 
     __device__ float square(State& x, BlockSum& sum) {
         float mine = 0.0f;
-        x.each(args_.hidden_size, [&](float4& part, int, int) { mine += dot(part, part); });
+        x.each(args_.hidden_size, [&](float4& part, int) { mine += dot(part, part); });
         return sum(mine);
     }
 
-    __device__ void keep(State& x, const State& before, const DecodeRow& row, bool changed) {
+    // For the others: x as it leaves the site, and D, to which the change really made is added.
+    template<class T> __device__ void keep(State& x, bool changed) {
         const size_t begin = static_cast<size_t>(row_) * args_.hidden_size;
-        x.each(args_.hidden_size, [&](float4& part, int i, int) { *reinterpret_cast<float4*>(args_.after_site + begin + i) = part; });
-        if (!row.reads_own || (!changed && args_.site != 0)) return;
-        State change = x;
-#pragma unroll
-        for (int q = 0; q < kQuads; q++) add(change.of[q], -1.0f, before.of[q]);
-        change.each(args_.hidden_size, [&](float4& part, int i, int) { // D: the change really made
-            float* const pushed = args_.pushed + begin + i;
-            if (args_.site != 0) add(part, 1.0f, fresh_quad(pushed));
-            *reinterpret_cast<float4*>(pushed) = part;
+        x.each(args_.hidden_size, [&](float4& part, int i) { *reinterpret_cast<float4*>(args_.after_site + begin + i) = part; });
+        if (!args_.control->rows[row_].reads_own || (!changed && args_.site != 0)) return;
+        const RowStream<T> stream(args_, row_);
+        x.each(args_.hidden_size, [&](float4& part, int i) {
+            float4 pushed = part;
+            add(pushed, -1.0f, stream.at(i));
+            if (args_.site != 0) add(pushed, 1.0f, fresh_quad(args_.pushed + begin + i));
+            *reinterpret_cast<float4*>(args_.pushed + begin + i) = pushed;
         });
     }
 
     // raw reads z = x, own z = x - D; metrics 0 cosine, 1 projection, 2 dot. Each thread reads the D that it wrote.
     __device__ void read(State& x, BlockSum& sum, bool after) {
-        for (int p = probe_begin_; p < probe_end_; p++) {
+        for (int p = here_.probe_begin; p < here_.probe_end; p++) {
             const SiteProbe& probe = args_.control->probes[p];
             if ((probe.after != 0) != after) continue;
             const float* const pushed = args_.pushed + static_cast<size_t>(row_) * args_.hidden_size;
             const bool own = probe.own && (after || args_.site != 0);
             float along = 0.0f, whole = 0.0f;
-            x.each(args_.hidden_size, [&](float4& part, int i, int) {
+            x.each(args_.hidden_size, [&](float4& part, int i) {
                 float4 z = part;
                 if (own) add(z, -1.0f, fresh_quad(pushed + i));
                 along += dot(z, quad(probe.direction + i));
@@ -180,43 +190,45 @@ class RowSite {
             });
             along = sum(along);
             whole = sum(whole);
-            if (probe.metric != 2) along /= probe.direction_norm;
-            if (probe.metric == 0) along /= fmaxf(sqrtf(whole), 1e-6f);
+            if (probe.metric != 2) along = __fdividef(along, probe.direction_norm);
+            if (probe.metric == 0) along *= fminf(rsqrtf(whole), 1e6f);
             if (threadIdx.x == 0) args_.control->readings[probe.reading] = along;
         }
     }
 
     const StateArgs& args_;
-    int row_, push_begin_, push_end_, probe_begin_, probe_end_;
+    int row_;
+    DecodeSite here_;
     bool keeps_;
 };
 
-// States of the rows -> normed, rounded, in shared memory [rows, H]. Waits for the predecessor.
-template<class T, int kRows, bool kSite> __device__ void normed_states(const StateArgs& args, T* to, float* sum_memory) {
+// States of the rows -> normed, rounded, in shared memory [rows, H]. Waits for the predecessor. start is called as early as
+// registers allow: before the wait, or where there is a site when that is done.
+template<class T, int kRows, bool kSite, class Start>
+__device__ __forceinline__ void normed_states(const StateArgs& args, T* to, float* sum_memory, Start start) {
     BlockSum sum(sum_memory);
+    State x;
+    const T* const norm = static_cast<const T*>(args.norm);
+    x.each(args.hidden_size, [&](float4&, int i) { Four<T>(norm + i).store(to + i); }); // each thread finds its own there
     if constexpr (kSite)
         for (int row = 0; row < kRows; row++) RowSite(args, row).prefetch();
-    Four<T> norm[kQuads];
-    State().each(args.hidden_size, [&](float4&, int i, int q) {
-        norm[q] = Four<T>(static_cast<const T*>(args.norm) + i);
-    });
+    else
+        start();
     wait_for_predecessor();
-    for (int row = 0; row < kRows; row++) {
-        State x;
-        const size_t begin = static_cast<size_t>(row) * args.hidden_size;
-        const T* token = static_cast<const T*>(args.embedding);
-        if (token != nullptr) token += static_cast<size_t>(args.control->rows[row].id) * args.hidden_size;
-        x.each(args.hidden_size, [&](float4& part, int i, int) {
-            part = token == nullptr ? fresh_quad(args.stream + begin + i) : Four<T>(token + i).wide();
-        });
-        if constexpr (kSite) RowSite(args, row).visit(x, sum);
+    for (int row = kRows - 1; row >= 0; row--) { // the first comes last: it lies where the norm's weights are
+        const RowStream<T> stream(args, row);
+        x.each(args.hidden_size, [&](float4& part, int i) { part = stream.at(i); });
+        if constexpr (kSite) {
+            RowSite(args, row).visit<T>(x, sum);
+            if (row == 0) start();
+        }
         float mine = 0.0f;
-        x.each(args.hidden_size, [&](float4& part, int, int) { mine += dot(part, part); });
-        const float scale = rsqrtf(sum(mine) / static_cast<float>(args.hidden_size) + args.norm_eps);
-        x.each(args.hidden_size, [&](float4& part, int i, int q) {
-            const float4 weight = norm[q].wide();
+        x.each(args.hidden_size, [&](float4& part, int) { mine += dot(part, part); });
+        const float scale = rsqrtf(__fdividef(sum(mine), static_cast<float>(args.hidden_size)) + args.norm_eps);
+        x.each(args.hidden_size, [&](float4& part, int i) {
+            const float4 weight = Four<T>(to + i).wide();
             Four<T>(part.x * scale * weight.x, part.y * scale * weight.y, part.z * scale * weight.z, part.w * scale * weight.w)
-                .store(to + begin + i);
+                .store(to + static_cast<size_t>(row) * args.hidden_size + i);
         });
     }
     __syncthreads();

@@ -1,7 +1,7 @@
 // The kernels of a decode step in their order, for one type of weights. Each type is compiled in a file of its own.
 #pragma once
 
-#include "kernels/cuda/decode_attend.cuh"
+#include "kernels/cuda/decode_attend_wide.cuh"
 #include "kernels/cuda/decode_call.h"
 #include "kernels/cuda/decode_draw.h"
 #include "kernels/cuda/decode_gemv.cuh"
@@ -28,10 +28,11 @@ template<class T, int kRows> class Step {
 
     static cudaError_t prepare(const DecodeModel& model) {
         cudaError_t error = cudaSuccess;
-        const auto allow = [&](auto kernel, int32_t columns) {
-            if (error == cudaSuccess)
-                error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared(columns)));
+        const auto give = [&](auto kernel, size_t bytes) {
+            if (error == cudaSuccess) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
         };
+        const auto allow = [&](auto kernel, int32_t columns) { give(kernel, shared(columns)); };
+        give(attend_kernel<T>, sizeof(AttendMemory<T>));
         allow(gemv_kernel<T, kRows, Role::qkv>, model.hidden_size);
         allow(gemv_kernel<T, kRows, Role::o>, model.head_count * model.head_dim);
         allow(gemv_kernel<T, kRows, Role::gate_up>, model.hidden_size);
@@ -86,12 +87,13 @@ template<class T, int kRows> class Step {
                               model_.norm_eps, model_.rope_scale, layer, model_.layer_count, model_.head_count,
                               model_.kv_head_count, model_.head_dim, memory_.partials, memory_.tickets, memory_.attended};
         const dim3 grid(static_cast<unsigned>(kDecodeSplits * model_.kv_head_count), kRows);
-        error_ = launch(device_, attend_kernel<T>, grid, kAttendThreads, 0, queue_, args);
+        error_ = launch(device_, attend_kernel<T>, grid, kAttendThreads, sizeof(AttendMemory<T>), queue_, args);
     }
 
     void o(const DecodeLayer& weights) {
         GemvArgs args = gemv(weights.o, model_.hidden_size, model_.head_count * model_.head_dim);
         args.input = memory_.attended;
+        args.output = memory_.stream;
         launch_gemv<Role::o>(args);
     }
 
@@ -105,6 +107,7 @@ template<class T, int kRows> class Step {
     void down(const DecodeLayer& weights) {
         GemvArgs args = gemv(weights.down, model_.hidden_size, model_.ffn_size);
         args.input = memory_.activated;
+        args.output = memory_.stream;
         launch_gemv<Role::down>(args);
     }
 
