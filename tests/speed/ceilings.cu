@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cstdint>
 #include <cuda_runtime.h>
+#include <vector>
 
 namespace {
 
 constexpr int kThreads = 512, kLoads = 8;
 
+// Each block reads the whole of its own share, kLoads packs a thread at a time: count is a multiple of what all take in a turn.
 __global__ void __launch_bounds__(kThreads) read_kernel(const uint4* from, size_t count, uint32_t* never) {
     uint32_t all = 0;
     const size_t step = static_cast<size_t>(gridDim.x) * kThreads;
-    size_t i = static_cast<size_t>(blockIdx.x) * kThreads + threadIdx.x;
-    for (; i + (kLoads - 1) * step < count; i += kLoads * step) {
+    for (size_t i = static_cast<size_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += kLoads * step) {
         uint4 part[kLoads];
 #pragma unroll
         for (int u = 0; u < kLoads; u++) part[u] = __ldcs(from + i + u * step);
@@ -37,21 +38,22 @@ __global__ void empty_kernel() {
 #endif
 }
 
-// Milliseconds of the fastest of some runs of work(stream).
-template<class Work> double best_ms(int runs, Work work) {
+// Milliseconds of work(), the median of some runs.
+template<class Work> double median_ms(int runs, Work work) {
     cudaEvent_t begin, end;
     cudaEventCreate(&begin);
     cudaEventCreate(&end);
-    float best = -1.0f;
+    std::vector<float> all;
     for (int run = 0; run < runs; run++) {
         cudaEventRecord(begin);
         work();
         cudaEventRecord(end);
         float ms = 0.0f;
         if (cudaEventSynchronize(end) != cudaSuccess || cudaEventElapsedTime(&ms, begin, end) != cudaSuccess) return -1.0;
-        best = best < 0.0f ? ms : std::min(best, ms);
+        all.push_back(ms);
     }
-    return best;
+    std::nth_element(all.begin(), all.begin() + runs / 2, all.end());
+    return all[static_cast<size_t>(runs / 2)];
 }
 
 } // namespace
@@ -60,12 +62,13 @@ double read_gb_per_second(size_t bytes) {
     uint4* memory = nullptr;
     uint32_t* never = nullptr;
     if (cudaMalloc(&memory, bytes) != cudaSuccess || cudaMalloc(&never, 4) != cudaSuccess) return -1.0;
-    const size_t count = bytes / sizeof(uint4);
+    constexpr size_t turn = size_t{2112} * kThreads * kLoads; // a multiple of what each of the grids below takes
+    const size_t count = bytes / sizeof(uint4) / turn * turn;
     fill_kernel<<<2048, 512>>>(memory, count);
     double best = -1.0;
     for (const unsigned blocks : {264u, 528u, 1056u, 2112u}) {
-        const double ms = best_ms(4, [&] { read_kernel<<<blocks, kThreads>>>(memory, count, never); });
-        if (ms > 0) best = std::max(best, static_cast<double>(bytes) / ms * 1e-6);
+        const double ms = median_ms(7, [&] { read_kernel<<<blocks, kThreads>>>(memory, count, never); });
+        if (ms > 0) best = std::max(best, static_cast<double>(count * sizeof(uint4)) / ms * 1e-6);
     }
     cudaFree(memory);
     cudaFree(never);
@@ -87,7 +90,7 @@ double empty_kernel_us(bool overlapping) {
     config.attrs = &overlap, config.numAttrs = overlapping ? 1 : 0;
     for (int i = 0; i < kernels; i++) cudaLaunchKernelEx(&config, empty_kernel);
     if (cudaStreamEndCapture(stream, &graph) != cudaSuccess || cudaGraphInstantiate(&ready, graph, 0) != cudaSuccess) return -1.0;
-    const double ms = best_ms(10, [&] { cudaGraphLaunch(ready, nullptr); });
+    const double ms = median_ms(11, [&] { cudaGraphLaunch(ready, nullptr); });
     cudaGraphExecDestroy(ready);
     cudaGraphDestroy(graph);
     cudaStreamDestroy(stream);
