@@ -103,7 +103,6 @@ cuda::DecodeControl DecodePath::control_of(const Batch& batch) {
         block_ids_.insert(block_ids_.end(), from.blocks.begin(), from.blocks.end());
         row.vocab_size = model_.vocab_size;
         row.span = batch.chooses_reply[r] ? kSpanReply : kSpanPrompt;
-        row.reads_own = from.plan != nullptr && from.plan->reads_own;
     }
     for (const Draw& draw : batch.draws) {
         cuda::DecodeRow& row = control.rows[draw.logit_row];

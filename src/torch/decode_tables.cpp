@@ -1,8 +1,10 @@
 #include "torch/decode_tables.h"
 
+#include "files/error.h"
 #include "torch/blob.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace steer {
 namespace {
@@ -57,8 +59,9 @@ void DecodeTables::make(const Batch& batch) {
     for (int32_t site = -1; site < layer_count_; site++)
         for (size_t r = 0; r < static_cast<size_t>(cuda::kDecodeRowsMax); r++) {
             const auto pushes = static_cast<int32_t>(pushes_.size()), probes = static_cast<int32_t>(probes_.size());
-            if (r < batch.rows.size() && batch.rows[r].plan != nullptr) add_row(batch.rows[r], site, next_reading[r]);
-            sites_.push_back({pushes, static_cast<int32_t>(pushes_.size()), probes, static_cast<int32_t>(probes_.size())});
+            const RowPlan* const plan = r < batch.rows.size() ? batch.rows[r].plan : nullptr;
+            if (plan != nullptr) add_row(*plan, site, next_reading[r]);
+            sites_.push_back(site_of(pushes, probes, plan != nullptr && plan->reads_own));
         }
     for (const BatchRow& row : batch.rows) { // last: a failure above leaves no tables that seem current
         pushes_made_.push_back(row.plan == nullptr ? std::vector<Push>() : row.plan->pushes);
@@ -66,8 +69,16 @@ void DecodeTables::make(const Batch& batch) {
     }
 }
 
-void DecodeTables::add_row(const BatchRow& row, int32_t site, int32_t& next_reading) {
-    for (const Push& push : row.plan->pushes_at(site)) {
+// What was added from these pushes and probes on.
+cuda::DecodeSite DecodeTables::site_of(int32_t push_begin, int32_t probe_begin, bool reads_own) const {
+    const auto count = static_cast<int32_t>(probes_.size()) - probe_begin;
+    if (count > std::numeric_limits<uint16_t>::max()) fail(STEER_ERR_UNSUPPORTED, "{} readings at one site", count);
+    const bool keeps_norm = std::any_of(pushes_.begin() + push_begin, pushes_.end(), [](const auto& push) { return push.keep_norm != 0; });
+    return {push_begin, static_cast<int32_t>(pushes_.size()), probe_begin, static_cast<uint16_t>(count), keeps_norm, reads_own};
+}
+
+void DecodeTables::add_row(const RowPlan& plan, int32_t site, int32_t& next_reading) {
+    for (const Push& push : plan.pushes_at(site)) {
         if (push.kind == PushKind::interval) continue;
         cuda::DecodePush entry{};
         entry.direction = directions_.on_device(push.direction, push.direction_key, hidden_size_, device_);
@@ -75,7 +86,7 @@ void DecodeTables::add_row(const BatchRow& row, int32_t site, int32_t& next_read
         entry.span = push.span;
         pushes_.push_back(entry);
     }
-    for (const Probe& probe : row.plan->probes_at(site)) {
+    for (const Probe& probe : plan.probes_at(site)) {
         const float* const direction = directions_.on_device(probe.direction, probe.direction_key, hidden_size_, device_);
         probes_.push_back(site_probe(probe, direction, next_reading++));
     }

@@ -22,7 +22,8 @@ class DecodeTables {
   private:
     bool are_current(const Batch& batch) const;
     void make(const Batch& batch);
-    void add_row(const BatchRow& row, int32_t site, int32_t& next_reading);
+    void add_row(const RowPlan& plan, int32_t site, int32_t& next_reading);
+    cuda::DecodeSite site_of(int32_t push_begin, int32_t probe_begin, bool reads_own) const;
     void set_amounts(const Batch& batch);
 
     int32_t layer_count_, hidden_size_;

@@ -72,8 +72,8 @@ class StateProbe:
         self.ask({"begin": rows, "length": length})
         return self
 
-    def run(self, rows, directions=(), logits="all", states=False):
-        answer = self.ask({"pass": [row.request() for row in rows],
+    def run(self, rows, directions=(), logits="all", states=False, **draw):
+        answer = self.answer = self.ask({**draw, "pass": [row.request() for row in rows],
                            "directions": [list(map(float, d)) for d in directions],
                            "logits": logits, "states": states, "out": str(self.scratch)})
         numbers = np.fromfile(self.scratch, dtype=np.float32)

@@ -141,3 +141,20 @@ def test_strength_zero_is_no_vector_bit_for_bit(state_probe, checkpoint):
     [pushed] = decode(state_probe, [row], directions)
     assert np.array_equal(logits_of(zero), logits_of(none))
     assert not np.array_equal(logits_of(pushed), logits_of(none))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0, 1.6])
+def test_the_device_draws_what_the_cpu_draws(state_probe, checkpoint, temperature):
+    random = np.random.default_rng(27)
+    ids = some_ids(random, 40)
+    state_probe.open(checkpoint.folder, BFLOAT16).begin(2, 64)
+    drawn = []
+    for position, token in enumerate(ids):
+        rows = [Row([token], row=row, begin=position) for row in range(2)]
+        state_probe.run(rows, temperature=temperature, seed=int(random.integers(2**63)))
+        told, host = state_probe.answer, state_probe.answer["host"]
+        assert told["drawn"] == host["drawn"]
+        assert told["log_probs"] == pytest.approx(host["log_probs"], abs=2e-5)
+        assert told["entropies"] == pytest.approx(host["entropies"], abs=2e-5)
+        drawn.append(told["drawn"][0])
+    assert len(set(drawn)) > 10

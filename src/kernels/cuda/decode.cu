@@ -35,8 +35,9 @@ cudaError_t decode_device(int32_t index, DecodeDevice& device) {
 bool can_decode(const DecodeModel& model, const DecodeDevice& device, int32_t rows) {
     const int32_t pack = static_cast<int32_t>(16 / item_size(model.type)), query = model.head_count * model.head_dim;
     const auto packed = [&](int32_t columns) { return columns % pack == 0; };
-    const int32_t widest = std::max({model.hidden_size, model.ffn_size, query});
-    const size_t shared = static_cast<size_t>(rows) * static_cast<size_t>(widest) * item_size(model.type) + (4u << 10);
+    const size_t item = item_size(model.type), widest = item * static_cast<size_t>(std::max(model.ffn_size, query)),
+                 state = (item + sizeof(float)) * static_cast<size_t>(model.hidden_size); // what GEMVs read from shared memory
+    const size_t shared = static_cast<size_t>(rows) * std::max(widest, state) + (4u << 10);
     return packed(model.hidden_size) && packed(model.ffn_size) && packed(query) && packed(model.head_dim) &&
            model.hidden_size % 4 == 0 && model.hidden_size <= kDecodeHiddenMax && model.head_dim <= kDecodeHeadMax &&
            model.head_count / model.kv_head_count <= kDecodeGroupMax && shared <= static_cast<size_t>(device.shared_max);

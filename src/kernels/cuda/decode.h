@@ -53,7 +53,10 @@ struct DecodePush {
 };
 
 struct alignas(16) DecodeSite { // what a row does at a site
-    int32_t push_begin, push_end, probe_begin, probe_end;
+    int32_t push_begin, push_end, probe_begin;
+    uint16_t probe_count;
+    uint8_t keeps_norm; // one of its adds does
+    uint8_t reads_own;  // someone reads the row's x - D, here or at another site
 };
 
 struct DecodeRow {
@@ -64,8 +67,7 @@ struct DecodeRow {
     uint64_t seed;
     float temperature; // 0: greedy
     uint8_t span;      // the SpanMask that the new position belongs to
-    uint8_t reads_own; // someone reads x - D
-    uint8_t unused[2];
+    uint8_t unused[3];
 };
 
 // At a fixed place on the device; everything a captured step reads that is not a weight. DecodeSite[sites, kDecodeRowsMax],

@@ -51,7 +51,7 @@ template<class T> class Attend {
         : args_(args),
           memory_(memory),
           heads_(args, memory.heads, static_cast<int>(blockIdx.x) % args.kv_head_count),
-          kv_len_(args.control->rows[blockIdx.y].kv_len) {
+          kv_len_(heads_.newest() + 1) {
         split_ = static_cast<int>(blockIdx.x) / args.kv_head_count;
         const int slices = (kv_len_ + kSlice - 1) / kSlice, turn = kDecodeSplits * kAttendWarps;
         const int slices_each = (slices + turn - 1) / turn * kAttendWarps;
@@ -100,31 +100,32 @@ template<class T> class Attend {
     __device__ static int warp() { return static_cast<int>(threadIdx.x) / 32; }
     __device__ static int value_row(int r) { return 2 * (lane() % 4) + r % 2 + r / 2 * 8; } // of a slice
 
-    // Older positions than the newest: no kernel of this step writes them.
+    // Older positions than the newest: no kernel of this step writes them. All of a slice lie in one cache block.
     __device__ __forceinline__ void load_keys(uint4 (&keys)[2][kParts]) const {
+        const T* const from = slice_ < slice_end_ ? heads_.cached(slice_ * kSlice, 0) : nullptr;
 #pragma unroll
         for (int n = 0; n < 2; n++) {
-            const int position = slice_ * kSlice + 8 * n + lane() / 4;
-            const bool there = slice_ < slice_end_ && position < heads_.newest();
-            const T* const from = there ? heads_.cached(position, 0) : nullptr;
+            const int position = 8 * n + lane() / 4;
+            const bool there = from != nullptr && slice_ * kSlice + position < heads_.newest();
 #pragma unroll
             for (int j = 0; j < kParts; j++) {
                 const int i = 32 * j + 8 * (lane() % 4);
-                keys[n][j] = there && i < args_.head_dim ? *reinterpret_cast<const uint4*>(from + i) : make_uint4(0, 0, 0, 0);
+                keys[n][j] = make_uint4(0, 0, 0, 0);
+                if (there && i < args_.head_dim) keys[n][j] = *reinterpret_cast<const uint4*>(from + position * args_.head_dim + i);
             }
         }
     }
 
     __device__ __forceinline__ void load_values(uint4 (&values)[4][kHalves]) const {
+        const T* const from = slice_ < slice_end_ ? heads_.cached(slice_ * kSlice, 1) : nullptr;
 #pragma unroll
         for (int r = 0; r < 4; r++) {
-            const int position = slice_ * kSlice + value_row(r);
-            const bool there = slice_ < slice_end_ && position < heads_.newest();
-            const T* const from = there ? heads_.cached(position, 1) : nullptr;
+            const bool there = from != nullptr && slice_ * kSlice + value_row(r) < heads_.newest();
 #pragma unroll
             for (int h = 0; h < kHalves; h++) {
                 const int i = 64 * h + 8 * (lane() / 4);
-                values[r][h] = there && i < args_.head_dim ? *reinterpret_cast<const uint4*>(from + i) : make_uint4(0, 0, 0, 0);
+                values[r][h] = make_uint4(0, 0, 0, 0);
+                if (there && i < args_.head_dim) values[r][h] = *reinterpret_cast<const uint4*>(from + value_row(r) * args_.head_dim + i);
             }
         }
     }

@@ -53,7 +53,7 @@ template<class T> __device__ inline void unpack(const uint4& from, float (&to)[k
 // Weights are read once: they pass by the first-level cache.
 __device__ inline uint4 load_weights(const void* from) {
     uint4 to;
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+    asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(to.x), "=r"(to.y), "=r"(to.z), "=r"(to.w)
                  : "l"(from));
     return to;

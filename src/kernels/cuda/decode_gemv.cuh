@@ -157,7 +157,7 @@ template<class T, int kRows, Role kRole> __global__ void __launch_bounds__(kGemv
     if (kRole == Role::head && threadIdx.x < kRows) block_largest[threadIdx.x] = 0;
     Gemv<T, kRows, kRole> gemv(args, input);
     if constexpr (kReadsState<kRole>) {
-        normed_states<T, kRows, kRole != Role::gate_up>(args.state, input, block_sums, [&] { gemv.start(); });
+        normed_states<T, kRows, kRole != Role::gate_up, kRole == Role::qkv>(args.state, input, block_sums, [&] { gemv.start(); });
     } else {
         gemv.start();
         wait_for_predecessor();

@@ -30,17 +30,22 @@ template<class T> struct HeadMemory { // shared
 template<class T> class Heads {
   public:
     __device__ Heads(const AttendArgs& args, HeadMemory<T>& memory, int head)
-        : args_(args), memory_(memory), row_(args.control->rows[blockIdx.y]), head_(head) {}
+        : args_(args), memory_(memory), head_(head) {
+        const DecodeRow& row = args.control->rows[blockIdx.y];
+        newest_ = row.kv_len - 1;
+        position_ = row.position;
+        blocks_ = args.control->blocks + row.block_begin;
+        cache_ = static_cast<T*>(const_cast<void*>(args.control->cache));
+    }
 
     __device__ int group() const { return args_.head_count / args_.kv_head_count; }
-    __device__ int newest() const { return row_.kv_len - 1; }
+    __device__ int newest() const { return newest_; } // position in the cache; -1: nobody is in this row
 
-    // A position's key (0) or value (1), [D]
+    // A position's key (0) or value (1), [D]; those of a cache block follow each other.
     __device__ __forceinline__ T* cached(int position, int which) const {
-        const auto block = static_cast<size_t>(args_.control->blocks[row_.block_begin + position / kDecodeBlock]);
+        const auto block = static_cast<size_t>(blocks_[position / kDecodeBlock]);
         const size_t tile = ((block * args_.layer_count + args_.layer) * 2 + which) * args_.kv_head_count + head_;
-        T* const cache = static_cast<T*>(const_cast<void*>(args_.control->cache));
-        return cache + (tile * kDecodeBlock + position % kDecodeBlock) * args_.head_dim;
+        return cache_ + (tile * kDecodeBlock + position % kDecodeBlock) * args_.head_dim;
     }
 
     // Before the predecessor has ended; needs a barrier before prepare.
@@ -49,7 +54,7 @@ template<class T> class Heads {
             memory_.q[0][i] = from_float<T>(0.0f);
         const int i = static_cast<int>(threadIdx.x);
         if (i >= args_.head_dim / 2) return;
-        const double turns = static_cast<double>(static_cast<float>(row_.position) * args_.frequencies[i]) * kHalfTurns;
+        const double turns = static_cast<double>(static_cast<float>(position_) * args_.frequencies[i]) * kHalfTurns;
         float sine, cosine;
         sincospif(static_cast<float>(turns - 2.0 * rint(0.5 * turns)), &sine, &cosine); // near 0: no slow path for large angles
         memory_.sine[i] = sine * args_.rope_scale;
@@ -64,10 +69,10 @@ template<class T> class Heads {
             if (task < group()) {
                 turn(row + (head_ * group() + task) * size, args_.q_norm, [&](int i, T x) { memory_.q[task][i] = x; });
             } else if (task == group()) {
-                T* const out = cached(newest(), 0);
+                T* const out = cached(newest_, 0);
                 turn(row + (args_.head_count + head_) * size, args_.k_norm, [&](int i, T x) { out[i] = memory_.key[i] = x; });
             } else {
-                T* const out = cached(newest(), 1);
+                T* const out = cached(newest_, 1);
                 const float* const from = row + (args_.head_count + args_.kv_head_count + head_) * size;
                 for (int i = lane; i < size; i += 32) out[i] = memory_.value[i] = from_float<T>(__ldcg(from + i));
             }
@@ -98,8 +103,9 @@ template<class T> class Heads {
 
     const AttendArgs& args_;
     HeadMemory<T>& memory_;
-    const DecodeRow& row_;
-    int head_;
+    int head_, newest_, position_;
+    const int32_t* blocks_;
+    T* cache_;
 };
 
 } // namespace steer::cuda

@@ -31,18 +31,20 @@ template<class T, int kRows> class Step {
         const auto give = [&](auto kernel, size_t bytes) {
             if (error == cudaSuccess) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
         };
-        const auto allow = [&](auto kernel, int32_t columns) { give(kernel, shared(columns)); };
         give(attend_kernel<T>, sizeof(AttendMemory<T>));
-        allow(gemv_kernel<T, kRows, Role::qkv>, model.hidden_size);
-        allow(gemv_kernel<T, kRows, Role::o>, model.head_count * model.head_dim);
-        allow(gemv_kernel<T, kRows, Role::gate_up>, model.hidden_size);
-        allow(gemv_kernel<T, kRows, Role::down>, model.ffn_size);
-        allow(gemv_kernel<T, kRows, Role::head>, model.hidden_size);
+        give(gemv_kernel<T, kRows, Role::qkv>, shared<Role::qkv>(model.hidden_size));
+        give(gemv_kernel<T, kRows, Role::o>, shared<Role::o>(model.head_count * model.head_dim));
+        give(gemv_kernel<T, kRows, Role::gate_up>, shared<Role::gate_up>(model.hidden_size));
+        give(gemv_kernel<T, kRows, Role::down>, shared<Role::down>(model.ffn_size));
+        give(gemv_kernel<T, kRows, Role::head>, shared<Role::head>(model.hidden_size));
         return error;
     }
 
   private:
-    static size_t shared(int32_t columns) { return static_cast<size_t>(kRows) * static_cast<size_t>(columns) * sizeof(T); }
+    template<Role kRole> static size_t shared(int32_t columns) {
+        if (kRole == Role::qkv || kRole == Role::head) return StateMemory<T, kRows>::size(columns);
+        return static_cast<size_t>(kRows) * static_cast<size_t>(columns) * sizeof(T);
+    }
 
     int32_t kv_rows() const { return (model_.head_count + 2 * model_.kv_head_count) * model_.head_dim; }
 
@@ -68,7 +70,7 @@ template<class T, int kRows> class Step {
     template<Role kRole> void launch_gemv(const GemvArgs& args) {
         if (error_ != cudaSuccess) return;
         const dim3 grid(static_cast<unsigned>(2 * device_.multiprocessors));
-        error_ = launch(device_, gemv_kernel<T, kRows, kRole>, grid, kGemvThreads, shared(args.columns), queue_, args);
+        error_ = launch(device_, gemv_kernel<T, kRows, kRole>, grid, kGemvThreads, shared<kRole>(args.columns), queue_, args);
     }
 
     void qkv(int32_t layer, const DecodeLayer& weights) {
