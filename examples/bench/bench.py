@@ -182,7 +182,8 @@ def main():
     options = parser.parse_args()
     hidden = {"--program", "--scratch"}
     words = sys.argv[1:]
-    options.arguments = [w for i, w in enumerate(words) if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
+    options.arguments = [Path(w).name if i > 0 and words[i - 1] == "--json" else w for i, w in enumerate(words)
+                         if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
     if options.sizes:
         return measure_sizes(options)
     folders = options.model
