@@ -121,11 +121,30 @@ def table(results, options):
 
 
 def report(results, options):
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers"))
-    command = shlex.join(["./run", "bench", *options.arguments])
-    return (f"{device_name(options.device)}; {options.threads} threads; {datetime.date.today()}; {versions}; `{command}`\n\n"
+    return (f"{heading_line(options)}\n\n"
             f"Greedy, {options.prompt} prompt tokens, {options.tokens} new ones, {options.runs} runs of each in turns: median (least to most).\n\n"
             + table(results, options))
+
+
+def measure_sizes(options):
+    import true_sizes
+    unknown = [size for size in options.sizes if size not in true_sizes.SIZES]
+    if unknown or not options.device.startswith("cuda"):
+        sys.exit(f"bench: --sizes takes some of {', '.join(true_sizes.SIZES)}, and a CUDA --device")
+    options.device_program = options.program.with_name("device_bench")
+    result = true_sizes.run(options, device_name(options.device))
+    text = f"{heading_line(options)}\n\n{true_sizes.table(result)}"
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    if options.write:
+        write_docs(text, "sizes")
+
+
+def heading_line(options):
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers"))
+    command = shlex.join(["./run", "bench", *options.arguments])
+    return f"{device_name(options.device)}; {options.threads} threads; {datetime.date.today()}; {versions}; `{command}`"
 
 
 def write_docs(text, heading):
@@ -153,11 +172,20 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer", choices=("transformers", "none"), default="transformers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every run, for a closer look")
+    listed = lambda kind: lambda words: [kind(word) for word in words.split(",")]
+    parser.add_argument("--sizes", type=listed(str), metavar="0.5B,7B,..", help="on a CUDA device: true sizes with weights made there instead "
+                        "(true_sizes.py); then --runs, --steps, --batches and --contexts count, and --json has their rows")
+    parser.add_argument("--steps", type=int, default=48, help="tokens of a run, with --sizes")
+    parser.add_argument("--batches", type=listed(int), default=[1], metavar="1,2,..")
+    parser.add_argument("--contexts", type=listed(int), default=[128], metavar="128,4096,..")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     options = parser.parse_args()
     hidden = {"--program", "--scratch"}
     words = sys.argv[1:]
-    options.arguments = [w for i, w in enumerate(words) if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
+    options.arguments = [Path(w).name if i > 0 and words[i - 1] == "--json" else w for i, w in enumerate(words)
+                         if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
+    if options.sizes:
+        return measure_sizes(options)
     folders = options.model
     if not folders:
         from make_checkpoint import make_checkpoint

@@ -31,12 +31,13 @@ at::ScalarType choose_dtype(int32_t asked, const Package& package, at::Device de
 
 class TorchBackend : public Backend {
   public:
-    TorchBackend(std::shared_ptr<const Package> package, const BackendOptions& options)
+    TorchBackend(std::shared_ptr<const Package> package, const BackendOptions& options, bool fused)
         : package_(std::move(package)),
           options_(options),
           device_(choose_device(options.device)),
           dtype_(choose_dtype(options.dtype, *package_, device_)),
-          cache_(package_->config, dtype_, device_) {}
+          cache_(package_->config, dtype_, device_),
+          fused_(fused) {}
 
     ~TorchBackend() override {
         loop_.reset();
@@ -49,7 +50,7 @@ class TorchBackend : public Backend {
             if (place == Place::device) check_memory(weight_bytes(package_->config, dtype_));
             const at::Device where = place == Place::device ? device_ : at::kCPU;
             const DecoderCode code{package_->decoder_archive, join_path(package_->folder, kDecoderArchive)};
-            loop_ = std::make_unique<LayerLoop>(package_->config, code, load_weights(*package_, dtype_, where, progress), device_);
+            loop_ = std::make_unique<LayerLoop>(package_->config, code, load_weights(*package_, dtype_, where, progress), device_, fused_);
             cache_.adopt({}, where);
             place_ = place;
         });
@@ -157,18 +158,27 @@ class TorchBackend : public Backend {
     at::Device device_;
     at::ScalarType dtype_;
     CachePool cache_;
+    bool fused_;
     std::unique_ptr<LayerLoop> loop_;
     Place place_ = Place::device;
     Batch pending_;
     Ticket ticket_ = 0;
 };
 
+std::unique_ptr<Backend> open(std::shared_ptr<const Package> package, const BackendOptions& options, bool fused) {
+    if (options.weights != STEER_WEIGHTS_AS_STORED)
+        fail(STEER_ERR_UNSUPPORTED, "quantised weights are not built yet; use STEER_WEIGHTS_AS_STORED");
+    return with_torch_errors([&] { return std::make_unique<TorchBackend>(std::move(package), options, fused); });
+}
+
 } // namespace
 
 std::unique_ptr<Backend> open_torch_backend(std::shared_ptr<const Package> package, const BackendOptions& options) {
-    if (options.weights != STEER_WEIGHTS_AS_STORED)
-        fail(STEER_ERR_UNSUPPORTED, "quantised weights are not built yet; use STEER_WEIGHTS_AS_STORED");
-    return with_torch_errors([&] { return std::make_unique<TorchBackend>(std::move(package), options); });
+    return open(std::move(package), options, true);
+}
+
+std::unique_ptr<Backend> open_reference_backend(std::shared_ptr<const Package> package, const BackendOptions& options) {
+    return open(std::move(package), options, false);
 }
 
 } // namespace steer

@@ -31,6 +31,7 @@ class CachePool {
     void write(BlockId block, const void* bytes);
 
     at::Tensor layer(int32_t layer) const { return pool_.select(1, layer); } // [blocks, 2, Hkv, 64, D]
+    const void* data() const { return pool_.const_data_ptr(); }                   // [blocks, layers, 2, Hkv, 64, D]
     uint64_t block_bytes() const { return block_bytes_; }
     std::string format() const; // of a block's bytes
     uint64_t bytes() const { return static_cast<uint64_t>(block_count_) * block_bytes_; }

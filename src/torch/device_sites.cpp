@@ -1,42 +1,16 @@
 #include "torch/device_sites.h"
 
-#include "files/error.h"
 #include "kernels/interval.h"
-#include "torch/upload.h"
+#include "torch/blob.h"
+#include "torch/queue.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
 
 namespace steer {
-namespace {
-
-cudaStream_t current_queue(at::Device device) {
-    const c10::Stream stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-    return static_cast<cudaStream_t>(stream.native_handle());
-}
-
-// Arrays of plain structs, one behind the other in bytes that travel in one copy.
-class Blob {
-  public:
-    template<class T> size_t add(const std::vector<T>& values) {
-        const size_t at = (bytes_.size() + 15) / 16 * 16;
-        bytes_.resize(at + values.size() * sizeof(T));
-        if (!values.empty()) std::memcpy(bytes_.data() + at, values.data(), values.size() * sizeof(T));
-        return at;
-    }
-    at::Tensor to(at::Device device) const { return upload<uint8_t>(std::span<const uint8_t>(bytes_), device); }
-
-  private:
-    std::vector<uint8_t> bytes_;
-};
-
-} // namespace
-
 DeviceSites::DeviceSites(const Batch& batch, int32_t layer_count, int32_t hidden_size, at::Device device,
                          DirectionCache& directions)
     : device_(device), directions_(directions), hidden_size_(hidden_size) {
@@ -128,14 +102,8 @@ void DeviceSites::add_holds(const BatchRow& row, int32_t site) {
 
 void DeviceSites::add_probes(const BatchRow& row, int32_t site, int32_t& next_reading) {
     for (const Probe& probe : row.plan->probes_at(site)) {
-        cuda::SiteProbe entry{};
-        entry.direction = directions_.on_device(probe.direction, probe.direction_key, hidden_size_, device_);
-        entry.direction_norm = probe.direction_norm;
-        entry.reading = next_reading++;
-        entry.after = probe.tap == Tap::after;
-        entry.own = probe.own;
-        entry.metric = static_cast<uint8_t>(probe.metric);
-        probes_.push_back(entry);
+        const float* const direction = directions_.on_device(probe.direction, probe.direction_key, hidden_size_, device_);
+        probes_.push_back(site_probe(probe, direction, next_reading++));
     }
 }
 

@@ -6,7 +6,12 @@
 #include "torch/sites.h"
 #include "torch/upload.h"
 #ifdef STEER_CUDA
+#include "torch/decode_path.h"
 #include "torch/device_sites.h"
+#else
+namespace steer {
+class DecodePath {}; // there is none
+} // namespace steer
 #endif
 
 #include <ATen/TensorOperators.h>
@@ -16,17 +21,21 @@
 
 namespace steer {
 
-LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device)
+LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device, bool fused)
     : config_(config),
       rope_(make_rope_table(config)),
       weights_(std::move(weights)),
       decoder_(config, code, weights_.blocks, device.is_cpu()),
-      device_(device) {
+      device_(device),
+      fused_(fused && device.is_cuda() && code.archive.empty()) { // an archive's code need not be decoder.py's
     weights_.blocks.clear(); // the modules own them now
 }
 
+LayerLoop::~LayerLoop() = default;
+
 // T new tokens of R rows; H hidden size. A batch's rows are independent: each has its own cache, pushes and gauges.
 void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results) {
+    if (run_fused(batch, cache, results)) return;
     const PassTensors pass = pass_tensors(batch);
     const std::unique_ptr<Sites> plan = make_sites(batch);
     Captures captures(batch.captures, config_.hidden_size, device_);
@@ -53,6 +62,21 @@ void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results
     captures.finish();
 }
 
+bool LayerLoop::run_fused(const Batch& batch, const CachePool& cache, Results& results) {
+#ifdef STEER_CUDA
+    if (!fused_ || batch.is_cancelled()) return false;
+    if (!decode_path_)
+        decode_path_ = std::make_unique<DecodePath>(config_, rope_, weights_.embedding, weights_.final_norm, weights_.head,
+                                                    decoder_.weights(), device_);
+    if (!decode_path_->takes(batch)) return false;
+    decode_path_->run(batch, cache, results);
+    return true;
+#else
+    static_cast<void>(batch), static_cast<void>(cache), static_cast<void>(results);
+    return false;
+#endif
+}
+
 // x [T, H] -> logits [n, vocab] of the wanted tokens
 at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted) {
     std::vector<int32_t> tokens;
@@ -63,6 +87,7 @@ at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted
 
 void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress) {
     uint64_t moved = 0;
+    decode_path_.reset(); // it points to the weights where they are
     const auto move = [&](const at::Tensor& from) {
         at::Tensor there = from.to(to);
         moved += there.nbytes();

@@ -12,9 +12,13 @@
 
 namespace steer {
 
+class DecodePath;
+
 class LayerLoop {
   public:
-    LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device);
+    // fused: on a CUDA device, passes that can go through DecodePath do.
+    LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device, bool fused = true);
+    ~LayerLoop();
 
     void run(const Batch& batch, const CachePool& cache, Results& results);
 
@@ -22,6 +26,7 @@ class LayerLoop {
     void move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress);
 
   private:
+    bool run_fused(const Batch& batch, const CachePool& cache, Results& results); // false: it cannot go that way
     PassTensors pass_tensors(const Batch& batch) const;
     std::unique_ptr<Sites> make_sites(const Batch& batch);
     at::Tensor head(const at::Tensor& x, std::span<const LogitRow> wanted);
@@ -32,6 +37,8 @@ class LayerLoop {
     Decoder decoder_;
     at::Device device_;
     DirectionCache directions_;
+    bool fused_;
+    std::unique_ptr<DecodePath> decode_path_; // made when first wanted
 };
 
 } // namespace steer

@@ -1,6 +1,8 @@
 """Both sides of a comparison: our backend through state_probe, and transformers with Python hooks at the same sites."""
 
 import json
+import os
+import shlex
 import subprocess
 from dataclasses import dataclass, field
 
@@ -48,7 +50,8 @@ class Outcome:
 class StateProbe:
     def __init__(self, program, scratch, device="cpu"):
         self.device = device
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        wrapper = shlex.split(os.environ.get("STEER_PROBE_WRAPPER", ""))  # compute-sanitizer and its options
+        self.process = subprocess.Popen([*wrapper, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.scratch = scratch / "state_probe.bin"
 
     def ask(self, request):
@@ -61,16 +64,16 @@ class StateProbe:
             raise RuntimeError(answer["error"])
         return answer
 
-    def open(self, folder, dtype=1):
-        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": self.device})
+    def open(self, folder, dtype=1, reference=False):
+        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": self.device, "reference": reference})
         return self
 
     def begin(self, rows=1, length=256):
         self.ask({"begin": rows, "length": length})
         return self
 
-    def run(self, rows, directions=(), logits="all", states=False):
-        answer = self.ask({"pass": [row.request() for row in rows],
+    def run(self, rows, directions=(), logits="all", states=False, **draw):
+        answer = self.answer = self.ask({**draw, "pass": [row.request() for row in rows],
                            "directions": [list(map(float, d)) for d in directions],
                            "logits": logits, "states": states, "out": str(self.scratch)})
         numbers = np.fromfile(self.scratch, dtype=np.float32)

@@ -2,7 +2,7 @@
 // Each line of standard input is a JSON request, each line of standard output its answer, {"error": words} where it
 // failed.
 //
-//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu"}
+//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu", "reference": true for every pass by the reference path}
 //     -> {"layers", "hidden_size", "vocab_size", "dtype"}
 //   {"begin": rows, "length": positions}
 //     gives each row its cache blocks, not in order -> {}
@@ -15,10 +15,13 @@
 //                       "direction"}],
 //           "gates": [a probe with "bit", "below", "enter" and "leave" ..], "gate_bits": before the first token; a push
 //           that waits for gates has "groups": [bits that must all be set ..]}
-//     -> {"readings": [[..] for each row], "drawn": [greedy token after each row], "gate_bits": [after each token]}
+//     "temperature", "seed": of the draw after each row; 0 and 1 where they are left out
+//     -> {"readings": [[..] for each row], "gate_bits": [after each token], "drawn": [token after each row], "log_probs",
+//         "entropies": [of them], "host": {"drawn", "log_probs", "entropies": the same by the CPU's draw from the same logits}}
 //        and in the file, float32: logits [logit rows, vocab_size]; then, if wanted, the states before the pushes and
 //        after them, each [tokens, sites, hidden_size]
 #include "files/error.h"
+#include "kernels/cpu/sample.h"
 #include "torch/open.h"
 
 #include <nlohmann/json.hpp>
@@ -109,8 +112,9 @@ class Prober {
   private:
     json open(const json& request) {
         package_ = open_package(request.at("open"));
-        backend_ = open_torch_backend(package_,
-                                      {.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)});
+        const BackendOptions options{.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)};
+        backend_ = request.value("reference", false) ? open_reference_backend(package_, options)
+                                                     : open_torch_backend(package_, options);
         backend_->load(Place::device, [](float) { return true; });
         const ModelConfig& config = package_->config;
         return {{"layers", config.layer_count},
@@ -167,11 +171,12 @@ class Prober {
                                   from.value("gate_bits", uint64_t{0})});
         }
 
-        SamplingSettings greedy;
-        greedy.temperature = 0.0f;
+        SamplingSettings settings;
+        settings.temperature = request.value("temperature", 0.0f);
         std::vector<Draw> draws;
-        for (const int32_t logit_row : last_logits)
-            draws.push_back({logit_row, &greedy, 1, 0, package_->config.vocab_size, {}, 0, {}});
+        for (size_t r = 0; r < rows.size(); r++)
+            draws.push_back({last_logits[r], &settings, request.value("seed", uint64_t{1}), batch_rows[r].kv_len, package_->config.vocab_size,
+                             {}, 0, {}});
         const size_t state_count = request.value("states", false) ? 2 * ids.size() * sites * hidden : 0;
         std::vector<float> states(state_count),
             logits(logit_rows.size() * static_cast<size_t>(package_->config.vocab_size));
@@ -205,17 +210,32 @@ class Prober {
         };
         write(logits);
         write(states);
-        return told(results, rows);
+        json answer = told(results, rows);
+        std::vector<Drawn> on_host(draws.size());
+        for (size_t i = 0; i < draws.size(); i++)
+            draw_token(&logits[static_cast<size_t>(draws[i].logit_row * package_->config.vocab_size)], nullptr, draws[i], on_host[i]);
+        answer.update(told(results.drawn));
+        answer["host"] = told(on_host);
+        return answer;
+    }
+
+    static json told(const std::vector<Drawn>& all) {
+        json answer{{"drawn", json::array()}, {"log_probs", json::array()}, {"entropies", json::array()}};
+        for (const Drawn& drawn : all) {
+            answer["drawn"].push_back(drawn.token);
+            answer["log_probs"].push_back(drawn.log_prob);
+            answer["entropies"].push_back(drawn.entropy);
+        }
+        return answer;
     }
 
     static json told(const Results& results, const std::vector<ProbeRow>& rows) {
-        json answer{{"readings", json::array()}, {"drawn", json::array()}, {"gate_bits", results.gate_bits}};
+        json answer{{"readings", json::array()}, {"gate_bits", results.gate_bits}};
         size_t reading = 0;
         for (size_t r = 0; r < rows.size(); r++) {
             json of_row = json::array();
             for (size_t i = 0; i < rows[r].plan.probes.size(); i++) of_row.push_back(results.readings.at(reading++));
             answer["readings"].push_back(std::move(of_row));
-            answer["drawn"].push_back(results.drawn.at(r).token);
         }
         return answer;
     }

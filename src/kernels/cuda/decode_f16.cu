@@ -1,0 +1,8 @@
+#include "kernels/cuda/decode_step.cuh"
+
+namespace steer::cuda {
+
+template cudaError_t queue_step<__half>(const StepCall& call, int32_t rows);
+template cudaError_t prepare_step<__half>(const DecodeModel& model, int32_t rows);
+
+} // namespace steer::cuda
