@@ -120,6 +120,17 @@ def test_extraction_is_the_mean_difference_of_transformers_states(loaded):
         assert cosine > 0.9999, layer
 
 
+def test_an_extraction_is_taken_up_where_it_was_stopped(loaded, tmp_path):
+    pairs, kept = [(f"The fox goes home {n}.", f"In the evening it is {n}.") for n in range(30)], tmp_path / "states"
+    expected = steer.Vector.extract(loaded.model, pairs)
+    with pytest.raises(steer.CancelledError):
+        steer.Vector.extract(loaded.model, pairs, resume_path=kept, progress=lambda share: share > 0.5)
+    before = kept.stat().st_size
+    again = steer.Vector.extract(loaded.model, pairs, resume_path=kept)
+    assert 100 < before < kept.stat().st_size
+    np.testing.assert_allclose(again[1], expected[1], rtol=1e-4, atol=1e-6)
+
+
 def test_calibration_gives_a_vector_with_scales(demo, persona, calibrated):
     info = calibrated.info
     assert info.calibrated and not persona.info.calibrated and info.name == "calibrated"

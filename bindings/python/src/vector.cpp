@@ -81,6 +81,7 @@ steer::ExtractOptions extract_options(const py::kwargs& kwargs) {
     given.take("holdout", options.holdout);
     given.take("seed", options.seed);
     given.take("name", options.name);
+    given.take("resume_path", options.resume_path);
     given.none_left();
     return options;
 }

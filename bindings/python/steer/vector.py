@@ -156,14 +156,17 @@ class Vector:
         layers: tuple[int, int] | None = None,
         holdout: float | None = None,
         seed: int | None = None,
+        resume_path: Path | None = None,
         progress: Progress = None,
     ) -> Vector:
         """A vector from contrast pairs, on a model whose weights are in memory. Its rows carry figures from groups held out.
 
         contrast: `ContrastPair`, dicts with positive, negative, group, or (positive, negative) texts; `steer.read_pairs` reads
-        them from a file. layers: half open. Raises CancelledError where progress answered true.
+        them from a file. layers: half open. resume_path: a file that keeps the states as they are read; cut off, the same call
+        goes on there. Raises CancelledError where progress answered true.
         """
         more = _measuring(layers, method, pooling, holdout, seed, name)
+        more["resume_path"] = None if resume_path is None else os.fspath(resume_path)
         with shown("extracting", progress) as function:
             return cls(_steer.Vector.extract(model._core, pairs.pack(contrast), function, **more))
 
