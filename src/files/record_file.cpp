@@ -4,7 +4,6 @@
 #include "files/quote.h"
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -100,6 +99,6 @@ void RecordFile::write(const void* data, size_t size) {
     if (size != 0 && std::fwrite(data, size, 1, file_.get()) != 1) fail_with("cannot be written");
 }
 
-void RecordFile::fail_with(const char* what) const { fail(STEER_ERR_IO, "{}: {}: {}", quote(path_), what, std::strerror(errno)); }
+void RecordFile::fail_with(const char* what) const { fail(STEER_ERR_IO, "{}: {}: {}", quote(path_), what, std::generic_category().message(errno)); }
 
 } // namespace steer

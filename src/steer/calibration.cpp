@@ -13,8 +13,7 @@ constexpr int32_t kReplyWindow = 32;   // from here on a window is nearer to a w
 } // namespace
 
 const GaugeScale& Calibration::scale(int32_t layer, int32_t metric, Smoothing smoothing) const {
-    const auto at = (static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric)) * kSmoothings;
-    return scales.at(at + static_cast<size_t>(smoothing));
+    return scales.at(row(layer, metric) * kSmoothings + static_cast<size_t>(smoothing));
 }
 
 Affine Calibration::affine(int32_t layer, int32_t metric, int32_t window) const {
@@ -26,19 +25,23 @@ Affine Calibration::affine(int32_t layer, int32_t metric, int32_t window) const 
     return {zero, 1.0f / (one - zero)};
 }
 
-Affine Calibration::correction(int32_t layer, int32_t metric, float relative) const {
-    if (!knows(layer) || strengths.empty() || !(relative >= strengths.front() && relative <= strengths.back())) return {kNaN, kNaN};
+// Of shift, spread or clarity, linear between the strengths.
+float Calibration::at(const std::vector<float>& curve, int32_t layer, int32_t metric, float relative) const {
+    if (!knows(layer) || strengths.empty() || !(relative >= strengths.front() && relative <= strengths.back())) return kNaN;
     const auto knot = static_cast<size_t>(std::lower_bound(strengths.begin(), strengths.end(), relative) - strengths.begin());
-    const auto row = static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric);
-    const auto at = [&](const std::vector<float>& curve) {
-        const float* values = curve.data() + row * strengths.size();
-        if (strengths[knot] == relative) return values[knot];
-        const float share = (relative - strengths[knot - 1]) / (strengths[knot] - strengths[knot - 1]);
-        return values[knot - 1] + share * (values[knot] - values[knot - 1]);
-    };
-    const float stretch = at(spread);
-    if (!(at(clarity) >= kSeparationMin) || !(stretch > 0.0f)) return {kNaN, kNaN};
-    return {centre[row] + at(shift) - centre[row] * stretch, 1.0f / stretch};
+    const float* values = curve.data() + row(layer, metric) * strengths.size();
+    if (strengths[knot] == relative) return values[knot];
+    const float share = (relative - strengths[knot - 1]) / (strengths[knot] - strengths[knot - 1]);
+    return values[knot - 1] + share * (values[knot] - values[knot - 1]);
+}
+
+float Calibration::clarity_at(int32_t layer, int32_t metric, float relative) const { return at(clarity, layer, metric, relative); }
+
+Affine Calibration::correction(int32_t layer, int32_t metric, float relative) const {
+    const float stretch = at(spread, layer, metric, relative);
+    if (!(clarity_at(layer, metric, relative) >= kSeparationMin) || !(stretch > 0.0f)) return {kNaN, kNaN};
+    const float middle = centre[row(layer, metric)];
+    return {middle + at(shift, layer, metric, relative) - middle * stretch, 1.0f / stretch};
 }
 
 float percentile(std::vector<float>& samples, float percent) {

@@ -77,6 +77,11 @@ struct Calibration {
     Affine affine(int32_t layer, int32_t metric, int32_t window) const;
     // From own(r) to own(0). Not defined beyond the measured strengths, and where the push drowns the voices: d' < 1.
     Affine correction(int32_t layer, int32_t metric, float relative) const;
+    float clarity_at(int32_t layer, int32_t metric, float relative) const; // NaN beyond the measured strengths
+
+  private:
+    size_t row(int32_t layer, int32_t metric) const { return static_cast<size_t>(layer - layer_begin) * kMetrics + static_cast<size_t>(metric); }
+    float at(const std::vector<float>& curve, int32_t layer, int32_t metric, float relative) const;
 };
 
 using CalibrationPtr = std::shared_ptr<const Calibration>;

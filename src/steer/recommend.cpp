@@ -50,10 +50,9 @@ int32_t recommend_gauge_layer(const ReadingFigures& figures, int32_t layer_begin
 int32_t recommend_dial_layer(const Calibration& calibration) {
     constexpr float kStrength = 0.3f;
     constexpr int32_t kCosine = 0, kWindow = 8;
-    const auto at = std::find(calibration.strengths.begin(), calibration.strengths.end(), kStrength) - calibration.strengths.begin();
     std::vector<float> clarity;
-    for (size_t layer = 0; layer < calibration.layers(); layer++)
-        clarity.push_back(calibration.clarity[layer * kMetrics * calibration.strengths.size() + static_cast<size_t>(at)]);
+    for (int32_t layer = calibration.layer_begin; layer < calibration.layer_end; layer++)
+        clarity.push_back(calibration.clarity_at(layer, kCosine, kStrength));
     const int32_t best = highest(clarity, [&](int32_t i) {
         return !std::isnan(calibration.affine(calibration.layer_begin + i, kCosine, kWindow).gain);
     });
