@@ -15,33 +15,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+from program import Program
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KINDS = ("plain", "steered")
 
 
-class Runner:
-    """A process that answers `run KIND PROMPT TOKENS` with a line of JSON."""
+class Runner(Program):
+    """A program that says what it is, then answers `run KIND PROMPT TOKENS`."""
 
     def __init__(self, name, command):
-        self.name = name
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        super().__init__(name, command)
         self.about = self.read()
 
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"bench: {self.name} ended with status {self.process.wait()}")
-        return json.loads(line)
-
     def run(self, kind, prompt, tokens):
-        self.process.stdin.write(f"run {kind} {prompt} {tokens}\n")
-        self.process.stdin.flush()
-        return self.read()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        return self.ask(f"run {kind} {prompt} {tokens}")
 
 
 def device_name(device):
@@ -90,11 +79,11 @@ def agreement(result, kind):
     return f"{same} of {len(ours)}"
 
 
-def table(results, options):
-    def cell(values, digits):
-        low, high = min(values), max(values)
-        return f"{statistics.median(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+def spread(values, digits):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
+
+def table(results, options):
     lines = ["| model | host | tokens/s, no steering | tokens/s, push at every layer + 4 gauges | prompt tokens/s | first token ms |",
              "|---|---|---|---|---|---|"]
     notes = []
@@ -108,8 +97,8 @@ def table(results, options):
             speeds[name] = {kind: statistics.median(speed[kind]) for kind in KINDS}
             first = [run["first_token_ms"] for run in runs["steered"]]
             prompt = [options.prompt / ms * 1e3 for ms in first]
-            lines.append(f"| {result['model']}, {result['dtype']} | {name} | {cell(speed['plain'], 1)} | {cell(speed['steered'], 1)} | "
-                         f"{cell(prompt, 0)} | {cell(first, 1)} |")
+            lines.append(f"| {result['model']}, {result['dtype']} | {name} | {spread(speed['plain'], 1)} | {spread(speed['steered'], 1)} | "
+                         f"{spread(prompt, 0)} | {spread(first, 1)} |")
         cost = 100 * (1 - speeds["libsteer"]["steered"] / speeds["libsteer"]["plain"])
         note = f"{result['model']}: steering and gauges cost libsteer {cost:.1f} % of its speed"
         if "transformers" in speeds:

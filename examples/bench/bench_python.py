@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import steer
-from bench import ROOT, Runner, device_name, write_docs
+from bench import ROOT, Runner, device_name, spread, write_docs
 from make_checkpoint import SMALL, make_checkpoint
 
 PROMPT = 64
@@ -66,10 +66,6 @@ def measure_python(model, host, tokens):
         return (wall - sum(inside)) / len(inside) * 1e6, len(inside) / wall
     beyond = [after - before - step for before, after, step in zip(times, times[1:], inside)]
     return statistics.median(beyond) * 1e6, len(inside) / wall  # of a step: what another process takes away now and then is not ours
-
-
-def spread(values, digits):
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 HOSTS = {"C": "C: `steer_session_step`", "for": "Python: `for step in reply`", "read": "Python: `reply.read()`",

@@ -7,9 +7,10 @@ and without steering take turns.
 """
 import json
 import statistics
-import subprocess
 import sys
 from pathlib import Path
+
+from program import Program
 
 HERE = Path(__file__).resolve().parent
 # layers, hidden, feed-forward, heads, key heads, head size, vocabulary, tied head, Qwen3
@@ -27,32 +28,12 @@ STEERS = ("off", "all+4")
 CACHE_BYTES = 2 * 2  # of a key and a value component in bf16
 
 
-class Program:
-    """A process that answers a line of JSON to each."""
-
-    def __init__(self, *command):
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        answer = json.loads(line) if line else {"error": f"it ended with status {self.process.wait()}"}
-        if "error" in answer:
-            sys.exit(f"bench: {Path(self.process.args[0]).name}: {answer['error']}")
-        return answer
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 def speeds_in_turns(program, shape, runs, steps):
     """Steps a second of each run, with and without steering in turns."""
     speeds = {kind: [] for kind in STEERS}
     for _ in range(runs):
         for kind in STEERS:
-            times = program.ask({**shape, "steer": kind, "steps": steps + 4})["wall_ms"][4:]  # the first warm up
+            times = program.ask(json.dumps({**shape, "steer": kind, "steps": steps + 4}))["wall_ms"][4:]  # the first warm up
             speeds[kind].append(1e3 / statistics.median(times))
     return speeds
 
@@ -76,8 +57,8 @@ def measure(size, options, ceiling):
     if options.peer == "transformers":
         engines.append(("transformers", [sys.executable, "-B", HERE / "peer_true_size.py"]))
     for engine, command in engines:
-        program = Program(*command)
-        weight_bytes = program.ask({"model": model})["bytes_per_token"]
+        program = Program(engine, command)
+        weight_bytes = program.ask(json.dumps({"model": model}))["bytes_per_token"]
         ours = engine == "libsteer"
         shapes = [{"context": context, "rows": batch} for context in options.contexts for batch in options.batches]
         for shape in shapes if ours else [{"context": 128, "rows": 1}]:
@@ -110,8 +91,8 @@ def table(result):
 
 
 def run(options, device):
-    program = Program(options.device_program)
-    ceilings = program.ask({"ceilings": True})
+    program = Program("libsteer", [options.device_program])
+    ceilings = program.ask(json.dumps({"ceilings": True}))
     program.close()
     rows = [row for size in options.sizes for row in measure(size, options, ceilings["read_gb_s"])]
     return {"device": device, "ceiling_gb_s": round(ceilings["read_gb_s"], 1), "matmul_tflop_s": round(ceilings["matmul_tflop_s"], 1),

@@ -6,12 +6,11 @@ usage: demo_sweep.py [--write]      prints the tables; --write puts them into do
 seeds at every strength. style and form are those of examples/demo_model/score.py: a lexicon and the text generator itself.
 """
 import argparse
-import os
 import random
-import subprocess
 
-from demo_replies import DEMO, ROOT, load_prompts, np, score, speak
+import doc_tables
 import steer_c
+from demo_replies import DEMO, load_prompts, np, speak
 
 STRENGTHS = (-5, 0, 2, 4, 6, 8, 10, 12)
 SAFE = 8  # the strength that the table's marks allow: form >= 0.97, and what the page recommends
@@ -64,20 +63,9 @@ def sweep():
     return lines
 
 
-def write(lines):
-    """Puts the table between its marks in docs/demo_model.md."""
-    page = ROOT / "docs/demo_model.md"
-    text = page.read_text(encoding="utf-8")
-    begin, end = "<!-- sweep -->\n", "<!-- /sweep -->\n"
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    made = f"\n`tests/python/demo_sweep.py --write` on {os.uname().machine}, float32, at {commit}.\n"
-    head, rest = text.split(begin)
-    page.write_text(head + begin + "\n".join(lines) + "\n" + made + end + rest.split(end)[1], encoding="utf-8")
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
     made = sweep()
     if parser.parse_args().write:
-        write(made)
+        doc_tables.put("demo_model.md", {"sweep": [*made, "", doc_tables.made_by("demo_sweep.py", "float32")]})

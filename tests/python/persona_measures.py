@@ -6,11 +6,10 @@ Style and form are the generator's own scores (examples/demo_model/score.py), wh
 the pairs' training split and calibrated on the topics that it does not hold; prompts are those that no training talk holds.
 """
 import argparse
-import os
-import subprocess
 from dataclasses import dataclass
 
-from demo_replies import DEMO, ROOT, load_pairs, load_prompts, np, sc, score, speak
+import doc_tables
+from demo_replies import DEMO, load_pairs, load_prompts, np, sc, score, speak
 
 LAYERS = {"layer_begin": 2, "layer_end": 7}
 LEGACY = {"method": sc.METHOD_PCA_CENTRED, "pooling": sc.POOL_LAST}  # what the older extraction script did
@@ -237,22 +236,9 @@ def tables():
     return made
 
 
-def write(made):
-    """Puts each table between its marks in docs/persona_measures.md."""
-    page = ROOT / "docs/persona_measures.md"
-    text = page.read_text(encoding="utf-8")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    made["made"] = [f"`tests/python/persona_measures.py --write` on {os.uname().machine}, CPU, at {commit}."]
-    for name, lines in made.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        head, rest = text.split(begin)
-        text = head + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1]
-    page.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
     found = tables()
     if parser.parse_args().write:
-        write(found)
+        doc_tables.put("persona_measures.md", {**found, "made": [doc_tables.made_by("persona_measures.py", "CPU")]})
