@@ -55,9 +55,6 @@ function(steer_test name)
     add_executable(test_${name} ${ARG_SOURCES})
     target_link_libraries(test_${name} PRIVATE steer_catch_main steer_flags ${ARG_LINK})
     target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-    if(STEER_SANITIZE) # what is looked at is the library; its tests take twice as long to compile when they are optimised
-        target_compile_options(test_${name} PRIVATE -O0)
-    endif()
     add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endfunction()
 
