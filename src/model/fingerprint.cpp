@@ -23,7 +23,7 @@ void add_samples(Sha256& hash, const WeightLocation& place) {
     const uint64_t steps = kSamplesPerWeight - 1;
     char bytes[kSampleBytes];
     for (uint64_t i = 0; i <= steps; i++) {
-        place.file->read(*place.tensor, (size - sample) / steps * i, bytes, sample);
+        place.read((size - sample) / steps * i, bytes, sample);
         hash.update(bytes, sample);
     }
 }

@@ -1,5 +1,6 @@
 #include "model/package.h"
 
+#include "files/checked.h"
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
@@ -107,7 +108,7 @@ std::vector<std::string> weight_files(Folder& folder) {
 void index_weights(Package& package) {
     for (const SafetensorsFile& file : package.files)
         for (const TensorInfo& tensor : file.tensors())
-            if (!package.weights.emplace(tensor.name, WeightLocation{&file, &tensor}).second)
+            if (!package.weights.emplace(tensor.name, WeightLocation{&file.source(), &tensor}).second)
                 fail(STEER_ERR_FORMAT, "{}: weight {} stands in another file of the folder too", file.name(), quote(tensor.name));
 }
 
@@ -115,11 +116,11 @@ void check_weights(const Package& package) {
     for (const WeightShape& expected : expected_weights(package.config)) {
         const WeightLocation& place = package.weight(expected.name);
         if (place.tensor->shape != expected.shape)
-            fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.file->name(), expected.name,
+            fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.source->name(), expected.name,
                  fmt::join(place.tensor->shape, ", "), fmt::join(expected.shape, ", "));
         const Dtype dtype = place.tensor->dtype;
         if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16)
-            fail(STEER_ERR_UNSUPPORTED, "{}: weight {} is stored as {}; F32, F16 and BF16 are supported", place.file->name(),
+            fail(STEER_ERR_UNSUPPORTED, "{}: weight {} is stored as {}; F32, F16 and BF16 are supported", place.source->name(),
                  expected.name, dtype_name(dtype));
     }
 }
@@ -154,6 +155,13 @@ std::vector<WeightShape> expected_weights(const ModelConfig& config) {
         }
     }
     return all;
+}
+
+void WeightLocation::read(uint64_t offset, void* out, size_t size) const {
+    if (!inside(offset, size, tensor->size()))
+        fail(STEER_ERR_INTERNAL, "{}: {} bytes at {} of weight {} asked for, it has {}", source->name(), size, offset,
+             quote(tensor->name), tensor->size());
+    source->read_exact(tensor->begin + offset, out, size);
 }
 
 const WeightLocation& Package::weight(const std::string& name) const {

@@ -25,8 +25,10 @@ struct WeightShape {
 std::vector<WeightShape> expected_weights(const ModelConfig& config);
 
 struct WeightLocation {
-    const SafetensorsFile* file;
-    const TensorInfo* tensor;
+    const ByteSource* source = nullptr; // nullptr: there is none
+    const TensorInfo* tensor = nullptr;
+
+    void read(uint64_t offset, void* out, size_t size) const; // of the tensor's bytes. Any thread
 };
 
 struct Package {

@@ -60,10 +60,10 @@ class Reader {
         for (uint64_t at = 0; at < size; at += kChunkBytes) {
             const uint64_t bytes = std::min(kChunkBytes, size - at);
             if (in_place) {
-                place.file->read(*place.tensor, at, static_cast<char*>(flat.data_ptr()) + at, bytes);
+                place.read(at, static_cast<char*>(flat.data_ptr()) + at, bytes);
             } else {
                 chunk_.resize(kChunkBytes);
-                place.file->read(*place.tensor, at, chunk_.data(), bytes);
+                place.read(at, chunk_.data(), bytes);
                 const auto count = static_cast<int64_t>(bytes / item);
                 flat.narrow(0, static_cast<int64_t>(at / item), count).copy_(at::from_blob(chunk_.data(), {count}, stored));
             }
