@@ -4,6 +4,7 @@
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
+#include "model/stored_linear.h"
 
 #include <fmt/ranges.h>
 
@@ -114,6 +115,10 @@ void index_weights(Package& package) {
 
 void check_weights(const Package& package) {
     for (const WeightShape& expected : expected_weights(package.config)) {
+        if (expected.is_linear) {
+            find_linear(package, expected); // which checks it
+            continue;
+        }
         const WeightLocation& place = package.weight(expected.name);
         if (place.tensor->shape != expected.shape)
             fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.source->name(), expected.name,
@@ -130,10 +135,11 @@ void check_weights(const Package& package) {
 std::vector<WeightShape> expected_weights(const ModelConfig& config) {
     const int64_t hidden = config.hidden_size, query = config.query_size(), kv = config.kv_size(), ffn = config.ffn_size;
     std::vector<WeightShape> all{{"model.embed_tokens.weight", {config.vocab_size, hidden}}, {"model.norm.weight", {hidden}}};
-    if (!config.tied_head) all.push_back({"lm_head.weight", {config.vocab_size, hidden}});
+    if (!config.tied_head) all.push_back({"lm_head.weight", {config.vocab_size, hidden}, true});
     for (int32_t layer = 0; layer < config.layer_count; layer++) {
         const auto add = [&](const char* name, std::vector<int64_t> shape) {
-            all.push_back({fmt::format("model.layers.{}.{}", layer, name), std::move(shape)});
+            const bool is_linear = shape.size() == 2;
+            all.push_back({fmt::format("model.layers.{}.{}", layer, name), std::move(shape), is_linear});
         };
         add("input_layernorm.weight", {hidden});
         add("post_attention_layernorm.weight", {hidden});

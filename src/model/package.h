@@ -19,6 +19,7 @@ namespace steer {
 struct WeightShape {
     std::string name; // as in the checkpoint: "model.layers.0.mlp.up_proj.weight"
     std::vector<int64_t> shape;
+    bool is_linear = false; // a linear layer's matrix, which a checkpoint may hold packed: stored_linear.h
 };
 
 // Every weight that a checkpoint of this config must have.
