@@ -76,7 +76,7 @@ def test_prompts_in_pieces_and_single_tokens(state_probe, subject):
         assert worst(in_pieces(state_probe.begin(1, 64), ids, pieces), theirs.logits) < TOLERANCE
 
 
-@pytest.mark.parametrize("speakers", [2, 5, 16])
+@pytest.mark.parametrize("speakers", [3, 16])
 def test_rows_that_speak_side_by_side(state_probe, subject, speakers):
     random = np.random.default_rng(speakers)
     talks = [some_ids(random, int(random.integers(3, 12))) for _ in range(speakers)]
