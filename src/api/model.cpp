@@ -28,8 +28,7 @@ std::string read_device(const char* device) {
 BackendOptions read_backend_options(const steer_model_options& options) {
     check_enum(options.dtype, STEER_DTYPE_BF16, "dtype");
     check_enum(options.priority, STEER_PRIORITY_LOW, "priority");
-    if (check_enum(options.weights, STEER_WEIGHTS_NF4, "weights") != STEER_WEIGHTS_AS_STORED)
-        not_built("weights", "quantised weights are not built yet: AS_STORED is there");
+    check_enum(options.weights, STEER_WEIGHTS_NF4, "weights");
     check_flags(options.flags, STEER_MODEL_VERIFY | STEER_MODEL_ALLOW_CODE, "flags");
     return {read_device(options.device), options.dtype, options.weights, options.priority, options.device_memory_max};
 }
@@ -75,7 +74,7 @@ steer_status steer_model_get_info(const steer_model* m, steer_model_info* out, s
         info.vocab_size = config.vocab_size;
         info.context_max = config.context_max;
         info.dtype = memory.dtype;
-        info.weights = STEER_WEIGHTS_AS_STORED;
+        info.weights = model->weights_format();
         info.residency = memory.residency;
         info.device = memory.device;
         info.weight_bytes = memory.weight_bytes;

@@ -60,6 +60,8 @@ FakeBackend::FakeBackend(const ModelConfig& config, const BackendOptions& option
       mixed_(hidden_) {
     if (!options.device.empty() && options.device != "cpu")
         fail(STEER_ERR_UNSUPPORTED, "the fake backend runs on \"cpu\" only, not on \"{}\"", options.device);
+    if (options.weights != STEER_WEIGHTS_AS_STORED)
+        fail(STEER_ERR_UNSUPPORTED, "the fake backend has no weights of a checkpoint to pack: \"weights\" must be STEER_WEIGHTS_AS_STORED");
     if (hidden_ * hidden_ * layers_ > size_t{1} << 27)
         fail(STEER_ERR_UNSUPPORTED, "the fake backend is for small models: {} layers of hidden size {} are too many",
              layers_, hidden_);

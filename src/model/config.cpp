@@ -44,10 +44,6 @@ void refuse_what_is_not_built(const Json& json, const std::string& name) {
         fail(STEER_ERR_UNSUPPORTED, "{}: \"attention_bias\": true is not supported", name);
     if (get_string_or(json, "hidden_act", name, "silu") != "silu")
         fail(STEER_ERR_UNSUPPORTED, "{}: \"hidden_act\" must be \"silu\"", name);
-    const Json* quantisation = find_field(json, "quantization_config");
-    if (quantisation != nullptr && !quantisation->is_null())
-        fail(STEER_ERR_UNSUPPORTED, "{}: quantised checkpoints (\"quantization_config\") are not supported yet; use one in "
-                                    "bfloat16, float16 or float32", name);
 }
 
 // Newer files hold everything in "rope_parameters"; older ones "rope_theta" beside "rope_scaling".
@@ -116,6 +112,7 @@ ModelConfig parse_model_config(std::string_view text, const std::string& name) {
     config.context_max = count_or(json, "max_position_embeddings", 32768, name);
     config.norm_eps = static_cast<float>(number_or(json, "rms_norm_eps", 1e-6, name));
     config.tied_head = get_bool_or(json, "tie_word_embeddings", name, false);
+    config.quantisation = parse_quant_config(json, name);
     config.rope = parse_rope(json, config.context_max, name);
 
     if (config.layer_count > 4096) fail(STEER_ERR_FORMAT, "{}: \"num_hidden_layers\" is above 4096", name);

@@ -1,6 +1,8 @@
 // config.json of a Qwen2 or Qwen3 checkpoint, read into what the decoder needs.
 #pragma once
 
+#include "model/quantisation.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -28,6 +30,7 @@ struct ModelConfig {
     bool qkv_bias = false;  // Qwen2
     bool qk_norm = false;   // Qwen3
     RopeConfig rope;
+    QuantConfig quantisation;
 
     int32_t query_size() const { return head_count * head_dim; }
     int32_t kv_size() const { return kv_head_count * head_dim; }

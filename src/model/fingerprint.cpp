@@ -1,6 +1,6 @@
 #include "files/error.h"
 #include "files/sha256.h"
-#include "model/package.h"
+#include "model/stored_linear.h"
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ void add_samples(Sha256& hash, const WeightLocation& place) {
     const uint64_t steps = kSamplesPerWeight - 1;
     char bytes[kSampleBytes];
     for (uint64_t i = 0; i <= steps; i++) {
-        place.file->read(*place.tensor, (size - sample) / steps * i, bytes, sample);
+        place.read((size - sample) / steps * i, bytes, sample);
         hash.update(bytes, sample);
     }
 }
@@ -43,10 +43,12 @@ std::array<uint8_t, 32> fingerprint(const Package& package, const std::array<uin
     auto weights = expected_weights(config);
     std::sort(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     for (const WeightShape& weight : weights) {
-        const WeightLocation& place = package.weight(weight.name);
-        add_text(hash, weight.name);
-        add_text(hash, dtype_name(place.tensor->dtype));
-        add_samples(hash, place);
+        const auto parts = weight.is_linear ? find_linear(package, weight).parts() : std::vector{package.weight(weight.name)};
+        for (const WeightLocation& part : parts) {
+            add_text(hash, part.tensor->name);
+            add_text(hash, dtype_name(part.tensor->dtype));
+            add_samples(hash, part);
+        }
     }
     hash.update(tokenizer.data(), tokenizer.size());
     return hash.finish();

@@ -1,8 +1,10 @@
 #include "model/package.h"
 
+#include "files/checked.h"
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
+#include "model/stored_linear.h"
 
 #include <fmt/ranges.h>
 
@@ -107,19 +109,23 @@ std::vector<std::string> weight_files(Folder& folder) {
 void index_weights(Package& package) {
     for (const SafetensorsFile& file : package.files)
         for (const TensorInfo& tensor : file.tensors())
-            if (!package.weights.emplace(tensor.name, WeightLocation{&file, &tensor}).second)
+            if (!package.weights.emplace(tensor.name, WeightLocation{&file.source(), &tensor}).second)
                 fail(STEER_ERR_FORMAT, "{}: weight {} stands in another file of the folder too", file.name(), quote(tensor.name));
 }
 
 void check_weights(const Package& package) {
     for (const WeightShape& expected : expected_weights(package.config)) {
+        if (expected.is_linear) {
+            find_linear(package, expected); // which checks it
+            continue;
+        }
         const WeightLocation& place = package.weight(expected.name);
         if (place.tensor->shape != expected.shape)
-            fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.file->name(), expected.name,
+            fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.source->name(), expected.name,
                  fmt::join(place.tensor->shape, ", "), fmt::join(expected.shape, ", "));
         const Dtype dtype = place.tensor->dtype;
         if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16)
-            fail(STEER_ERR_UNSUPPORTED, "{}: weight {} is stored as {}; F32, F16 and BF16 are supported", place.file->name(),
+            fail(STEER_ERR_UNSUPPORTED, "{}: weight {} is stored as {}; F32, F16 and BF16 are supported", place.source->name(),
                  expected.name, dtype_name(dtype));
     }
 }
@@ -129,10 +135,11 @@ void check_weights(const Package& package) {
 std::vector<WeightShape> expected_weights(const ModelConfig& config) {
     const int64_t hidden = config.hidden_size, query = config.query_size(), kv = config.kv_size(), ffn = config.ffn_size;
     std::vector<WeightShape> all{{"model.embed_tokens.weight", {config.vocab_size, hidden}}, {"model.norm.weight", {hidden}}};
-    if (!config.tied_head) all.push_back({"lm_head.weight", {config.vocab_size, hidden}});
+    if (!config.tied_head) all.push_back({"lm_head.weight", {config.vocab_size, hidden}, true});
     for (int32_t layer = 0; layer < config.layer_count; layer++) {
         const auto add = [&](const char* name, std::vector<int64_t> shape) {
-            all.push_back({fmt::format("model.layers.{}.{}", layer, name), std::move(shape)});
+            const bool is_linear = shape.size() == 2;
+            all.push_back({fmt::format("model.layers.{}.{}", layer, name), std::move(shape), is_linear});
         };
         add("input_layernorm.weight", {hidden});
         add("post_attention_layernorm.weight", {hidden});
@@ -154,6 +161,13 @@ std::vector<WeightShape> expected_weights(const ModelConfig& config) {
         }
     }
     return all;
+}
+
+void WeightLocation::read(uint64_t offset, void* out, size_t size) const {
+    if (!inside(offset, size, tensor->size()))
+        fail(STEER_ERR_INTERNAL, "{}: {} bytes at {} of weight {} asked for, it has {}", source->name(), size, offset,
+             quote(tensor->name), tensor->size());
+    source->read_exact(tensor->begin + offset, out, size);
 }
 
 const WeightLocation& Package::weight(const std::string& name) const {

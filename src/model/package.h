@@ -19,14 +19,17 @@ namespace steer {
 struct WeightShape {
     std::string name; // as in the checkpoint: "model.layers.0.mlp.up_proj.weight"
     std::vector<int64_t> shape;
+    bool is_linear = false; // a linear layer's matrix, which a checkpoint may hold packed: stored_linear.h
 };
 
 // Every weight that a checkpoint of this config must have.
 std::vector<WeightShape> expected_weights(const ModelConfig& config);
 
 struct WeightLocation {
-    const SafetensorsFile* file;
-    const TensorInfo* tensor;
+    const ByteSource* source = nullptr; // nullptr: there is none
+    const TensorInfo* tensor = nullptr;
+
+    void read(uint64_t offset, void* out, size_t size) const; // of the tensor's bytes. Any thread
 };
 
 struct Package {

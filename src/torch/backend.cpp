@@ -25,7 +25,7 @@ at::ScalarType choose_dtype(int32_t asked, const Package& package, at::Device de
     const at::ScalarType stored = package.stored_dtype == Dtype::f32   ? at::kFloat
                                   : package.stored_dtype == Dtype::f16 ? at::kHalf
                                                                        : at::kBFloat16;
-    const bool small = weight_bytes(package.config, stored) <= kWidenMax;
+    const bool small = weight_bytes(package, {stored}) <= kWidenMax;
     return device.is_cpu() && small ? at::kFloat : stored;
 }
 
@@ -36,6 +36,8 @@ class TorchBackend : public Backend {
           options_(options),
           device_(choose_device(options.device)),
           dtype_(choose_dtype(options.dtype, *package_, device_)),
+          format_{dtype_, options.weights},
+          weight_bytes_(weight_bytes(*package_, format_)),
           cache_(package_->config, dtype_, device_),
           fused_(fused) {}
 
@@ -47,10 +49,10 @@ class TorchBackend : public Backend {
 
     void load(Place place, const Progress& progress) override {
         on_device([&] {
-            if (place == Place::device) check_memory(weight_bytes(package_->config, dtype_));
+            if (place == Place::device) check_memory(weight_bytes_);
             const at::Device where = place == Place::device ? device_ : at::kCPU;
             const DecoderCode code{package_->decoder_archive, join_path(package_->folder, kDecoderArchive)};
-            loop_ = std::make_unique<LayerLoop>(package_->config, code, load_weights(*package_, dtype_, where, progress), device_, fused_);
+            loop_ = std::make_unique<LayerLoop>(package_->config, code, load_weights(*package_, format_, where, progress), device_, fused_);
             cache_.adopt({}, where);
             place_ = place;
         });
@@ -60,12 +62,12 @@ class TorchBackend : public Backend {
         if (place == place_) return;
         on_device([&] {
             const at::Device where = place == Place::device ? device_ : at::kCPU;
-            const uint64_t total = std::max<uint64_t>(1, weight_bytes(package_->config, dtype_) + cache_.bytes());
+            const uint64_t total = std::max<uint64_t>(1, weight_bytes_ + cache_.bytes());
             const auto told = [&](uint64_t moved) {
                 if (progress && !progress(static_cast<float>(moved) / static_cast<float>(total)))
                     fail(STEER_ERR_CANCELLED, "moving {} was cancelled by the progress callback", package_->folder);
             };
-            if (place == Place::device) check_memory(weight_bytes(package_->config, dtype_) + cache_.bytes());
+            if (place == Place::device) check_memory(weight_bytes_ + cache_.bytes());
             at::Tensor blocks = cache_.copy_to(where); // kept when the weights are there too
             loop_->move_weights(where, told);
             cache_.adopt(std::move(blocks), where);
@@ -76,7 +78,7 @@ class TorchBackend : public Backend {
 
     BackendMemory memory() const override {
         BackendMemory memory;
-        memory.weight_bytes = weight_bytes(package_->config, dtype_);
+        memory.weight_bytes = weight_bytes_;
         memory.cache_bytes_per_token = cache_.block_bytes() / kBlockSize;
         memory.used = place_ == Place::host && !device_.is_cpu() ? 0 : (loop_ ? memory.weight_bytes : 0) + cache_.bytes();
         memory.free = free_memory(device_);
@@ -157,6 +159,8 @@ class TorchBackend : public Backend {
     BackendOptions options_;
     at::Device device_;
     at::ScalarType dtype_;
+    WeightFormat format_;
+    uint64_t weight_bytes_;
     CachePool cache_;
     bool fused_;
     std::unique_ptr<LayerLoop> loop_;
@@ -166,8 +170,6 @@ class TorchBackend : public Backend {
 };
 
 std::unique_ptr<Backend> open(std::shared_ptr<const Package> package, const BackendOptions& options, bool fused) {
-    if (options.weights != STEER_WEIGHTS_AS_STORED)
-        fail(STEER_ERR_UNSUPPORTED, "quantised weights are not built yet; use STEER_WEIGHTS_AS_STORED");
     return with_torch_errors([&] { return std::make_unique<TorchBackend>(std::move(package), options, fused); });
 }
 

@@ -27,7 +27,8 @@ LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWe
       weights_(std::move(weights)),
       decoder_(config, code, weights_.blocks, device.is_cpu()),
       device_(device),
-      fused_(fused && device.is_cuda() && code.archive.empty()) { // an archive's code need not be decoder.py's
+      // An archive's code need not be decoder.py's; packed weights are the reference path's so far.
+      fused_(fused && device.is_cuda() && code.archive.empty() && !weights_.packed.any()) {
     weights_.blocks.clear(); // the modules own them now
 }
 
@@ -53,6 +54,7 @@ void LayerLoop::run(const Batch& batch, const CachePool& cache, Results& results
             results.cancelled = true;
             return;
         }
+        weights_.packed.unpack(layer); // quantised matrices, to where the block reads them
         x = decoder_.forward(layer, x, cache.layer(layer), pass); // [T, H]
         visit(layer, x);
     }
@@ -82,7 +84,8 @@ at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted
     std::vector<int32_t> tokens;
     for (const LogitRow& row : wanted) tokens.push_back(row.token);
     const at::Tensor chosen = at::index_select(x, 0, upload<int64_t>(std::span<const int32_t>(tokens), device_)); // [n, H]
-    return at::linear(decoder_.norm(chosen, weights_.final_norm), weights_.head);
+    const at::Tensor normed = decoder_.norm(chosen, weights_.final_norm);
+    return weights_.packed.head() ? packed_linear(normed, *weights_.packed.head()) : at::linear(normed, weights_.head);
 }
 
 void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress) {
@@ -95,16 +98,20 @@ void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t mo
         return there;
     };
     std::vector<BlockWeights> blocks = decoder_.weights();
-    for (BlockWeights& block : blocks)
-        for_each_weight(block, [&](const char*, auto& weight) {
-            if constexpr (std::is_same_v<decltype(weight), at::Tensor&>) weight = move(weight);
+    for (size_t layer = 0; layer < blocks.size(); layer++) {
+        for (size_t slot = 0; slot < kSlots.size(); slot++) // of what is packed there is nothing but room to move
+            if (weights_.packed.holds(layer, slot)) blocks[layer].*kSlots[slot] = at::Tensor();
+        for_each_weight(blocks[layer], [&](const char*, auto& weight) {
+            if constexpr (std::is_same_v<decltype(weight), at::Tensor&>) weight = weight.defined() ? move(weight) : weight;
             else if (weight) weight = move(*weight);
         });
+    }
+    PackedWeights packed = weights_.packed.moved(move, blocks, to);
     const bool tied = weights_.head.is_same(weights_.embedding);
     at::Tensor embedding = move(weights_.embedding), final_norm = move(weights_.final_norm);
-    at::Tensor head = tied ? embedding : move(weights_.head);
+    at::Tensor head = tied ? embedding : weights_.head.defined() ? move(weights_.head) : at::Tensor();
     decoder_.set_weights(blocks);
-    weights_ = {embedding, final_norm, head, {}};
+    weights_ = {embedding, final_norm, head, {}, std::move(packed)};
     directions_ = {};
 }
 

@@ -1,100 +1,79 @@
 #include "torch/weights.h"
 
 #include "files/error.h"
-
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
+#include "model/stored_linear.h"
+#include "torch/quantise.h"
+#include "torch/repack.h"
+#include "torch/weight_reader.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace steer {
 namespace {
 
-constexpr uint64_t kChunkBytes = 8u << 20; // read at a time where a weight has to be converted or copied to a device
-
-at::ScalarType scalar_type(Dtype dtype, const std::string& name) {
-    switch (dtype) {
-    case Dtype::f32: return at::kFloat;
-    case Dtype::f16: return at::kHalf;
-    case Dtype::bf16: return at::kBFloat16;
-    default: fail(STEER_ERR_UNSUPPORTED, "{}: weights must be stored as F32, F16 or BF16", name);
-    }
-}
-
-// Fills tensors with named weights, counting bytes for the progress.
-class Reader {
+// Of one load: every weight is looked at and read through it.
+class Loader {
   public:
-    Reader(const Package& package, at::ScalarType dtype, at::Device device, const Progress& progress)
-        : package_(package), options_(at::TensorOptions().dtype(dtype).device(device)), progress_(progress) {
-        for (const auto& [name, place] : package.weights) total_ += place.tensor->size();
+    Loader(const Package& package, const WeightFormat& format, at::Device device, const Progress& progress)
+        : reader_(package, format.dtype, device, progress), format_(format), options_(at::TensorOptions(format.dtype).device(device)) {
+        for (const WeightShape& weight : expected_weights(package.config))
+            if (weight.is_linear) linears_.emplace(weight.name, find_linear(package, weight));
     }
 
-    // The weights one below the other: [sum of rows, ...]
-    at::Tensor packed(std::initializer_list<std::string> names) {
-        int64_t rows = 0;
-        std::vector<int64_t> shape;
-        for (const std::string& name : names) {
-            shape = package_.weight(name).tensor->shape;
-            rows += shape[0];
-        }
-        shape[0] = rows;
-        at::Tensor whole = at::empty(shape, options_);
-        int64_t row = 0;
-        for (const std::string& name : names) {
-            const int64_t count = package_.weight(name).tensor->shape[0];
-            read(name, whole.narrow(0, row, count));
-            row += count;
-        }
-        return whole;
+    WeightReader& reader() { return reader_; }
+    at::TensorOptions options() const { return options_; }
+
+    bool packs(const std::string& name) const {
+        return format_.packing != STEER_WEIGHTS_AS_STORED || linears_.at(name).form != QuantMethod::none;
     }
 
-    at::Tensor one(const std::string& name) { return packed({name}); }
+    PackedMatrix packed(const std::string& name) {
+        const StoredLinear& linear = linears_.at(name);
+        if (linear.form != QuantMethod::none)
+            return repack(linear, [&](const WeightLocation& place) { return reader_.as_stored(place); });
+        if (format_.packing != STEER_WEIGHTS_AS_STORED) return quantised(linear.codes, format_.packing, name);
+        PackedMatrix plain; // beside others of its slot that are packed
+        plain.columns = linear.columns;
+        plain.codes = reader_.one(name);
+        return plain;
+    }
+
+    PackedMatrix quantised(const WeightLocation& place, int32_t packing, const std::string& name) {
+        const int64_t rows = place.tensor->shape[0], columns = place.tensor->shape[1];
+        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, quantise_group(packing, columns, name), reader_.device());
+        reader_.visit_rows(place, [&](int64_t begin, const at::Tensor& numbers) { quantise_rows(matrix, begin, numbers, name); });
+        return matrix;
+    }
 
   private:
-    void read(const std::string& name, at::Tensor target) {
-        const WeightLocation& place = package_.weight(name);
-        const at::ScalarType stored = scalar_type(place.tensor->dtype, name);
-        const bool in_place = stored == target.scalar_type() && target.device().is_cpu();
-        const uint64_t item = c10::elementSize(stored), size = place.tensor->size();
-        at::Tensor flat = target.view({-1});
-        for (uint64_t at = 0; at < size; at += kChunkBytes) {
-            const uint64_t bytes = std::min(kChunkBytes, size - at);
-            if (in_place) {
-                place.file->read(*place.tensor, at, static_cast<char*>(flat.data_ptr()) + at, bytes);
-            } else {
-                chunk_.resize(kChunkBytes);
-                place.file->read(*place.tensor, at, chunk_.data(), bytes);
-                const auto count = static_cast<int64_t>(bytes / item);
-                flat.narrow(0, static_cast<int64_t>(at / item), count).copy_(at::from_blob(chunk_.data(), {count}, stored));
-            }
-            advance(bytes);
-        }
-    }
-
-    void advance(uint64_t bytes) {
-        done_ += bytes;
-        if (progress_ && !progress_(static_cast<float>(done_) / static_cast<float>(total_)))
-            fail(STEER_ERR_CANCELLED, "loading {} was cancelled by the progress callback", package_.folder);
-    }
-
-    const Package& package_;
+    WeightReader reader_;
+    WeightFormat format_;
     at::TensorOptions options_;
-    const Progress& progress_;
-    std::vector<char> chunk_;
-    uint64_t done_ = 0, total_ = 0;
+    std::unordered_map<std::string, StoredLinear> linears_;
 };
 
-BlockWeights load_block(Reader& reader, const ModelConfig& config, int32_t layer) {
+// The matrices of a slot: stacked into the block itself where none is packed, else into packed.
+void load_slot(Loader& loader, size_t slot, const std::vector<std::string>& names, BlockWeights& block, PackedBlock& packed) {
+    if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return loader.packs(name); })) {
+        block.*kSlots[slot] = loader.reader().stacked(names);
+        return;
+    }
+    for (const std::string& name : names) packed[slot].push_back(loader.packed(name));
+}
+
+BlockWeights load_block(Loader& loader, const ModelConfig& config, int32_t layer, PackedBlock& packed) {
     const std::string block = fmt::format("model.layers.{}.", layer), attention = block + "self_attn.", mlp = block + "mlp.";
+    WeightReader& reader = loader.reader();
     BlockWeights weights;
     weights.input_norm = reader.one(block + "input_layernorm.weight");
     weights.post_norm = reader.one(block + "post_attention_layernorm.weight");
-    weights.qkv = reader.packed({attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"});
-    weights.o = reader.one(attention + "o_proj.weight");
-    weights.gate_up = reader.packed({mlp + "gate_proj.weight", mlp + "up_proj.weight"});
-    weights.down = reader.one(mlp + "down_proj.weight");
+    load_slot(loader, 0, {attention + "q_proj.weight", attention + "k_proj.weight", attention + "v_proj.weight"}, weights, packed);
+    load_slot(loader, 1, {attention + "o_proj.weight"}, weights, packed);
+    load_slot(loader, 2, {mlp + "gate_proj.weight", mlp + "up_proj.weight"}, weights, packed);
+    load_slot(loader, 3, {mlp + "down_proj.weight"}, weights, packed);
     if (config.qkv_bias)
-        weights.qkv_bias = reader.packed({attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"});
+        weights.qkv_bias = reader.stacked({attention + "q_proj.bias", attention + "k_proj.bias", attention + "v_proj.bias"});
     if (config.qk_norm) {
         weights.q_norm = reader.one(attention + "q_norm.weight");
         weights.k_norm = reader.one(attention + "k_norm.weight");
@@ -102,27 +81,30 @@ BlockWeights load_block(Reader& reader, const ModelConfig& config, int32_t layer
     return weights;
 }
 
-} // namespace
-
-ModelWeights load_weights(const Package& package, at::ScalarType dtype, at::Device device, const Progress& progress) {
-    Reader reader(package, dtype, device, progress);
-    ModelWeights weights;
-    weights.embedding = reader.one("model.embed_tokens.weight");
-    for (int32_t layer = 0; layer < package.config.layer_count; layer++)
-        weights.blocks.push_back(load_block(reader, package.config, layer));
-    weights.final_norm = reader.one("model.norm.weight");
-    weights.head = package.config.tied_head ? weights.embedding : reader.one("lm_head.weight");
-    return weights;
+// Packed at load, it is int8 whatever the others are: what it says is the answer itself.
+void load_head(Loader& loader, const Package& package, const WeightFormat& format, ModelWeights& weights) {
+    const std::string name = package.config.tied_head ? "model.embed_tokens.weight" : "lm_head.weight";
+    if (format.packing != STEER_WEIGHTS_AS_STORED)
+        weights.packed.set_head(loader.quantised(package.weight(name), STEER_WEIGHTS_INT8, name));
+    else if (package.config.tied_head) weights.head = weights.embedding;
+    else if (loader.packs(name)) weights.packed.set_head(loader.packed(name));
+    else weights.head = loader.reader().one(name);
 }
 
-uint64_t weight_bytes(const ModelConfig& config, at::ScalarType dtype) {
-    uint64_t count = 0;
-    for (const WeightShape& weight : expected_weights(config)) {
-        uint64_t elements = 1;
-        for (const int64_t extent : weight.shape) elements *= static_cast<uint64_t>(extent);
-        count += elements;
+} // namespace
+
+ModelWeights load_weights(const Package& package, const WeightFormat& format, at::Device device, const Progress& progress) {
+    Loader loader(package, format, device, progress);
+    ModelWeights weights;
+    weights.embedding = loader.reader().one("model.embed_tokens.weight");
+    for (int32_t layer = 0; layer < package.config.layer_count; layer++) {
+        PackedBlock packed;
+        BlockWeights& block = weights.blocks.emplace_back(load_block(loader, package.config, layer, packed));
+        weights.packed.add(std::move(packed), block, loader.options());
     }
-    return count * c10::elementSize(dtype);
+    weights.final_norm = loader.reader().one("model.norm.weight");
+    load_head(loader, package, format, weights);
+    return weights;
 }
 
 } // namespace steer

@@ -1,23 +1,31 @@
-// From a checkpoint's files to the packed tensors that the decoder computes with.
+// From a checkpoint's files to what the decoder computes with.
 #pragma once
 
 #include "model/backend.h"
 #include "model/package.h"
 #include "torch/decoder.h"
+#include "torch/packed_weights.h"
 
 namespace steer {
 
 struct ModelWeights {
     at::Tensor embedding;  // [vocab, H]
     at::Tensor final_norm; // [H]
-    at::Tensor head;       // [vocab, H]; the embedding itself where the checkpoint ties them
+    at::Tensor head;       // [vocab, H]; the embedding itself where the checkpoint ties them; undefined: packed.head()
     std::vector<BlockWeights> blocks;
+    PackedWeights packed;
+};
+
+struct WeightFormat {
+    at::ScalarType dtype; // of the numbers that are computed with, and of all that is not packed
+    int32_t packing = 0;  // STEER_WEIGHTS_*: linear layers and the head are packed as they are read
 };
 
 // Each weight is read once, straight into its place; none is held twice.
-ModelWeights load_weights(const Package& package, at::ScalarType dtype, at::Device device, const Progress& progress);
+ModelWeights load_weights(const Package& package, const WeightFormat& format, at::Device device, const Progress& progress);
 
-// What load_weights will take.
-uint64_t weight_bytes(const ModelConfig& config, at::ScalarType dtype);
+// What load_weights will take, the room for one block's unpacked matrices too. STEER_ERR_UNSUPPORTED where the checkpoint cannot
+// be packed so.
+uint64_t weight_bytes(const Package& package, const WeightFormat& format);
 
 } // namespace steer

@@ -64,8 +64,10 @@ class StateProbe:
             raise RuntimeError(answer["error"])
         return answer
 
-    def open(self, folder, dtype=1, reference=False):
-        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": self.device, "reference": reference})
+    def open(self, folder, dtype=1, reference=False, weights=0):
+        """weights: what plain ones become while they are loaded; 0 as stored, 1 int8, 2 int4, 3 nf4."""
+        self.shape = self.ask({"open": str(folder), "dtype": dtype, "device": self.device, "reference": reference,
+                               "weights": weights})
         return self
 
     def begin(self, rows=1, length=256):

@@ -2,7 +2,7 @@
 // Each line of standard input is a JSON request, each line of standard output its answer, {"error": words} where it
 // failed.
 //
-//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu", "reference": true for every pass by the reference path}
+//   {"open": folder, "dtype": STEER_DTYPE_*, "device": "cpu", "weights": STEER_WEIGHTS_*, "reference": true for every pass by the reference path}
 //     -> {"layers", "hidden_size", "vocab_size", "dtype"}
 //   {"begin": rows, "length": positions}
 //     gives each row its cache blocks, not in order -> {}
@@ -112,7 +112,7 @@ class Prober {
   private:
     json open(const json& request) {
         package_ = open_package(request.at("open"));
-        const BackendOptions options{.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1)};
+        const BackendOptions options{.device = request.value("device", "cpu"), .dtype = request.value("dtype", 1), .weights = request.value("weights", 0)};
         backend_ = request.value("reference", false) ? open_reference_backend(package_, options)
                                                      : open_torch_backend(package_, options);
         backend_->load(Place::device, [](float) { return true; });

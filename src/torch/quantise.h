@@ -1,0 +1,23 @@
+// Weights packed as they are loaded: STEER_WEIGHTS_INT8, _INT4 and _NF4.
+#pragma once
+
+#include "torch/packed_matrix.h"
+
+#include <string>
+
+namespace steer {
+
+// int8: a scale for each row, |w|max / 127.
+// int4: (max - min) / 15 and a zero point, float16, for each 128 columns, or 64 or 32 where 128 does not divide them.
+// nf4:  |w|max for each 64 columns, the nearest of bitsandbytes' 16 levels.
+// weights: STEER_WEIGHTS_*. name is for messages: STEER_ERR_UNSUPPORTED where no group divides columns.
+int64_t quantise_group(int32_t weights, int64_t columns, const std::string& name);
+PackedMatrix::Form quantise_form(int32_t weights);
+
+// Room for a matrix; its levels are there, codes and scales are not yet.
+PackedMatrix make_packed(PackedMatrix::Form form, int64_t rows, int64_t columns, int64_t group, at::Device device);
+
+// Fills rows from begin on. numbers: floating [n, K], on the matrix' device. STEER_ERR_FORMAT where one is not finite.
+void quantise_rows(PackedMatrix& matrix, int64_t begin, const at::Tensor& numbers, const std::string& name);
+
+} // namespace steer
