@@ -100,6 +100,8 @@ def affine_groups(weight, group_of, symmetric, lowest_zero=0):
     columns = [np.flatnonzero(group_of == group) for group in range(group_of.max() + 1)]
     low = np.stack([np.minimum(weight[:, at].min(axis=1), 0) for at in columns], 1)
     high = np.stack([np.maximum(weight[:, at].max(axis=1), 0) for at in columns], 1)
+    if lowest_zero:  # a range that asks for it
+        low = np.minimum(low, -high / np.float32(14))
     if symmetric:
         high = np.maximum(-low, high)
         low = -high
@@ -123,13 +125,14 @@ def packed(codes, order=range(8)):
 
 def write_gptq(source, folder, group_size=128, desc_act=False, sym=True, checkpoint_format="gptq", extra_biases=False,
                shards=1):
-    """checkpoint_format None leaves the field out, as older files do: they are of the first format.
+    """checkpoint_format None leaves the field out, as older files do: they are of the first format. A group_size of -1 is
+    one group over all inputs.
 
     The first format stores a zero point less one. A zero point of 0 has no agreed form there (15, read as 0 by some and
     as 16 by others), so asymmetric groups get at least 1.
     """
     stored_less = 0 if checkpoint_format == "gptq_v2" else 1
-    random = np.random.default_rng(group_size)
+    random = np.random.default_rng(1)
     settings = {"batch_size": 1, "bits": 4, "damp_percent": 0.01, "desc_act": desc_act, "group_size": group_size,
                 "quant_method": "gptq", "sym": sym, "true_sequential": True}
     if checkpoint_format is not None:
@@ -137,7 +140,7 @@ def write_gptq(source, folder, group_size=128, desc_act=False, sym=True, checkpo
 
     def quantise(name, weight):
         module = name.removesuffix("weight")
-        groups = np.arange(weight.shape[1]) // group_size
+        groups = np.arange(weight.shape[1]) // (weight.shape[1] if group_size == -1 else group_size)
         if desc_act:
             groups = random.permutation(groups)
         codes, zeros, scales, meaning = affine_groups(weight, groups, sym, lowest_zero=stored_less)

@@ -45,6 +45,7 @@ FORMATS = [
     gptq("gptq-32-asymmetric-act-order", 32, sym=False, desc_act=True),
     gptq("gptq-v2-64-asymmetric", 64, sym=False, checkpoint_format="gptq_v2"),
     gptq("gptq-v2-128-act-order", 128, desc_act=True, checkpoint_format="gptq_v2"),
+    Format("gptq-one-group", write_gptq, 32, {"group_size": -1, "sym": False}),
     Format("awq-128", write_awq, 128, {"group_size": 128}),
     Format("awq-64-sharded", write_awq, 64, {"group_size": 64, "shards": 4}),
     Format("awq-32", write_awq, 32, {"group_size": 32}),
@@ -65,7 +66,13 @@ def allows(kind, shape):
         kind == NF4 and any(inputs % 64 for inputs in inputs_of(shape)))
 
 
-CASES = [(form, shape) for form in FORMATS for shape in SHAPES if form.fits(shape)]
+def two_shapes(number, form):
+    """Each format in two of the shapes that it fits, other ones for the next format."""
+    fitting = [shape for shape in SHAPES if form.fits(shape)]
+    return [fitting[(number + i) % len(fitting)] for i in range(2)]
+
+
+CASES = [(form, shape) for number, form in enumerate(FORMATS) for shape in two_shapes(number, form)]
 
 
 def case_name(case):
@@ -76,7 +83,7 @@ ON_LOAD = [(shape, kind) for shape in SHAPES for kind in (INT8, INT4, NF4) if al
 
 
 def on_load_name(part):
-    return {INT8: "int8", INT4: "int4", NF4: "nf4"}.get(part) or str(part)
+    return str(part) if isinstance(part, Shape) else {INT8: "int8", INT4: "int4", NF4: "nf4"}[part]
 
 
 def write_plain(shape, folder):

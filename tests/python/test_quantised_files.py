@@ -92,7 +92,7 @@ def expected_layout(config, name, n, k, parts):
             made["weight.nested_absmax"] = ("float32", (-(-blocks // 256),))
             made["weight.nested_quant_map"] = ("float32", (256,))
         return made
-    groups = k // config["group_size"]
+    groups = 1 if config["group_size"] == -1 else k // config["group_size"]
     made = {"qzeros": ("int32", (groups, n // 8)), "scales": ("float16", (groups, n))}
     if config["quant_method"] == "awq":
         return made | {"qweight": ("int32", (k, n // 8))}

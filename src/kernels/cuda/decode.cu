@@ -32,6 +32,20 @@ cudaError_t decode_device(int32_t index, DecodeDevice& device) {
     return error;
 }
 
+namespace {
+
+// Packed matrices of a layer must be whole tiles, and what they are multiplied with must fit beside a state.
+bool fits_packed(const DecodeModel& model, const DecodeDevice& device, int32_t rows) {
+    const auto all = {model.layers[0].qkv, model.layers[0].o, model.layers[0].gate_up, model.layers[0].down, model.head};
+    if (std::all_of(all.begin(), all.end(), [](const DecodeMatrix& matrix) { return matrix.codes == Codes::dense; })) return true;
+    const int32_t query = model.head_count * model.head_dim, widest = std::max({model.hidden_size, model.ffn_size, query});
+    const size_t fixed = static_cast<size_t>(rows) * (2 * (static_cast<size_t>(widest) + 2 * kTileColumns) + static_cast<size_t>(widest) / 8);
+    const size_t state = (item_size(model.type) + sizeof(float)) * static_cast<size_t>(rows * model.hidden_size);
+    return decodes_packed(model.type) && fixed + state + (12u << 10) <= static_cast<size_t>(device.shared_max);
+}
+
+} // namespace
+
 bool can_decode(const DecodeModel& model, const DecodeDevice& device, int32_t rows) {
     const int32_t pack = static_cast<int32_t>(16 / item_size(model.type)), query = model.head_count * model.head_dim;
     const auto packed = [&](int32_t columns) { return columns % pack == 0; };
@@ -40,7 +54,7 @@ bool can_decode(const DecodeModel& model, const DecodeDevice& device, int32_t ro
     const size_t shared = static_cast<size_t>(rows) * std::max(widest, state) + (4u << 10);
     return packed(model.hidden_size) && packed(model.ffn_size) && packed(query) && packed(model.head_dim) &&
            model.hidden_size % 4 == 0 && model.hidden_size <= kDecodeHiddenMax && model.head_dim <= kDecodeHeadMax &&
-           model.head_count / model.kv_head_count <= kDecodeGroupMax && shared <= static_cast<size_t>(device.shared_max);
+           model.head_count / model.kv_head_count <= kDecodeGroupMax && shared <= static_cast<size_t>(device.shared_max) && fits_packed(model, device, rows);
 }
 
 cudaError_t prepare_decode(const DecodeModel& model, int32_t rows) {

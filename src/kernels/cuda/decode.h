@@ -15,6 +15,7 @@
 // multiplied with is rounded to the weights' type. C++17, plain pointers: nvcc compiles it without libtorch.
 #pragma once
 
+#include "kernels/cuda/packed_tile.h"
 #include "kernels/cuda/site.h"
 
 #include <cuda_runtime_api.h>
@@ -32,8 +33,16 @@ constexpr int32_t kDecodeHiddenMax = 6144;
 constexpr int32_t kDecodeHeadMax = 128;
 constexpr int32_t kDecodeDrawBlocks = 80; // that share a row's logits: 152,064 are one quad for each thread
 
-struct DecodeLayer { // device pointers; shapes as in torch/decoder.py
-    const void *input_norm, *post_norm, *qkv, *qkv_bias, *q_norm, *k_norm, *o, *gate_up, *down; // NULL: has none
+struct DecodeMatrix { // device pointers
+    const void* weight;          // [N, K] of the model's type; packed: codes, as packed_tile.h says
+    Codes codes = Codes::dense;
+    const void* scales = nullptr;
+    int32_t group = 0;           // columns that share a scale
+};
+
+struct DecodeLayer { // shapes as in torch/decoder.py
+    const void *input_norm, *post_norm, *qkv_bias, *q_norm, *k_norm; // NULL: has none
+    DecodeMatrix qkv, o, gate_up, down;
 };
 
 struct DecodeModel {
@@ -41,7 +50,8 @@ struct DecodeModel {
     int32_t layer_count, hidden_size, ffn_size, head_count, kv_head_count, head_dim, vocab_size;
     float norm_eps, rope_scale;
     const float* rope_frequencies; // device, [D / 2]
-    const void *embedding, *final_norm, *head;
+    const void *embedding, *final_norm;
+    DecodeMatrix head;
     const DecodeLayer* layers; // host, [layer_count]
 };
 
@@ -116,6 +126,9 @@ struct DecodeDevice {
 };
 
 cudaError_t decode_device(int32_t index, DecodeDevice& device);
+
+// Whether kernels for packed matrices are in this build, for this type of x.
+bool decodes_packed(Stream type);
 
 // Whether a step of so many rows can be computed here; rows is 1, 2 or 4.
 bool can_decode(const DecodeModel& model, const DecodeDevice& device, int32_t rows);

@@ -148,6 +148,46 @@ template<class T> __device__ void copy_input(const void* from, T* to, int values
     __syncthreads();
 }
 
+// What y is added to.
+template<class T, Role kRole> __device__ __forceinline__ float2 base_of(const GemvArgs& args, int row, int pair) {
+    const int first = 2 * pair, second = min(first + 1, args.rows - 1);
+    if constexpr (kRole == Role::qkv) {
+        const T* const bias = static_cast<const T*>(args.bias);
+        return bias == nullptr ? float2{0.0f, 0.0f} : float2{to_float(bias[first]), to_float(bias[second])};
+    } else if constexpr (kRole == Role::o || kRole == Role::down) { // o adds to what the site left, down to what o left
+        const float* const from = (kRole == Role::o ? args.state.after_site : args.stream) + static_cast<size_t>(row) * args.rows;
+        return {__ldcg(from + first), __ldcg(from + second)};
+    } else {
+        return {0.0f, 0.0f};
+    }
+}
+
+// Where it goes. largest: of head.
+template<class T, Role kRole>
+__device__ __forceinline__ void put_out(const GemvArgs& args, int row, int pair, float a, float b, uint32_t& largest) {
+    if constexpr (kRole == Role::gate_up) {
+        const size_t at = static_cast<size_t>(row) * (args.rows / 2) + pair;
+        static_cast<T*>(args.output)[at] = from_float<T>(__fdividef(a, 1.0f + expf(-a)) * b);
+    } else {
+        const int first = 2 * pair, count = min(2, args.rows - first);
+        float* const out = static_cast<float*>(args.output) + static_cast<size_t>(row) * args.rows + first;
+        out[0] = a;
+        if (count == 2) out[1] = b;
+        if constexpr (kRole == Role::head) {
+            const int real = args.state.control->rows[row].vocab_size - first;
+            if (real > 0 && a == a) largest = max(largest, ordered(a));
+            if (real > 1 && count == 2 && b == b) largest = max(largest, ordered(b));
+        }
+    }
+}
+
+// Of the block, then of all: maxima have no order. row: whose y this thread has put out.
+template<int kRows> __device__ __forceinline__ void tell_largest(const GemvArgs& args, uint32_t (&block_largest)[kRows], int row, uint32_t largest) {
+    if (row < kRows) atomicMax(block_largest + row, largest);
+    __syncthreads();
+    if (threadIdx.x < kRows) atomicMax(args.largest + threadIdx.x, block_largest[threadIdx.x]);
+}
+
 template<class T, int kRows, Role kRole> __global__ void __launch_bounds__(kGemvThreads, 2) gemv_kernel(const GemvArgs args) {
     extern __shared__ __align__(16) unsigned char shared[];
     __shared__ float block_sums[2 * kGemvWarps], pair_sums[2 * kGemvWarps * 2 * kRows];
@@ -165,40 +205,9 @@ template<class T, int kRows, Role kRole> __global__ void __launch_bounds__(kGemv
     }
 
     uint32_t largest = 0;
-    const auto base = [&](int row, int pair) -> float2 {
-        const int first = 2 * pair, second = min(first + 1, args.rows - 1);
-        if constexpr (kRole == Role::qkv) {
-            const T* const bias = static_cast<const T*>(args.bias);
-            return bias == nullptr ? float2{0.0f, 0.0f} : float2{to_float(bias[first]), to_float(bias[second])};
-        } else if constexpr (kRole == Role::o || kRole == Role::down) { // o adds to what the site left, down to what o left
-            const float* const from = (kRole == Role::o ? args.state.after_site : args.stream) + static_cast<size_t>(row) * args.rows;
-            return {__ldcg(from + first), __ldcg(from + second)};
-        } else {
-            return {0.0f, 0.0f};
-        }
-    };
-    gemv.run(pair_sums, base, [&](int row, int pair, float a, float b) {
-        if constexpr (kRole == Role::gate_up) {
-            const size_t at = static_cast<size_t>(row) * (args.rows / 2) + pair;
-            static_cast<T*>(args.output)[at] = from_float<T>(__fdividef(a, 1.0f + expf(-a)) * b);
-        } else {
-            const int first = 2 * pair, count = min(2, args.rows - first);
-            float* const out = static_cast<float*>(args.output) + static_cast<size_t>(row) * args.rows + first;
-            out[0] = a;
-            if (count == 2) out[1] = b;
-            if constexpr (kRole == Role::head) {
-                const int real = args.state.control->rows[row].vocab_size - first;
-                if (real > 0 && a == a) largest = max(largest, ordered(a));
-                if (real > 1 && count == 2 && b == b) largest = max(largest, ordered(b));
-            }
-        }
-    });
-    if constexpr (kRole == Role::head) { // of the block, then of all: maxima have no order
-        const int lane = static_cast<int>(threadIdx.x) % 32;
-        if (lane < kRows) atomicMax(block_largest + lane, largest);
-        __syncthreads();
-        if (threadIdx.x < kRows) atomicMax(args.largest + threadIdx.x, block_largest[threadIdx.x]);
-    }
+    gemv.run(pair_sums, [&](int row, int pair) { return base_of<T, kRole>(args, row, pair); },
+             [&](int row, int pair, float a, float b) { put_out<T, kRole>(args, row, pair, a, b, largest); });
+    if constexpr (kRole == Role::head) tell_largest(args, block_largest, static_cast<int>(threadIdx.x) % 32, largest);
 }
 
 } // namespace steer::cuda

@@ -5,6 +5,7 @@
 #include "kernels/cuda/decode_call.h"
 #include "kernels/cuda/decode_draw.h"
 #include "kernels/cuda/decode_gemv.cuh"
+#include "kernels/cuda/decode_packed.cuh"
 
 namespace steer::cuda {
 
@@ -37,7 +38,7 @@ template<class T, int kRows> class Step {
         give(gemv_kernel<T, kRows, Role::gate_up>, shared<Role::gate_up>(model.hidden_size));
         give(gemv_kernel<T, kRows, Role::down>, shared<Role::down>(model.ffn_size));
         give(gemv_kernel<T, kRows, Role::head>, shared<Role::head>(model.hidden_size));
-        return error;
+        return error == cudaSuccess ? prepare_packed<T>(model, kRows) : error;
     }
 
   private:
@@ -56,10 +57,22 @@ template<class T, int kRows> class Step {
         return split;
     }
 
-    GemvArgs gemv(const void* weight, int32_t rows, int32_t columns) const {
+    // As many warps to a tile as leave the fewest tiles to wait for at the end.
+    int32_t packed_split(int32_t rows, int32_t columns) const {
+        const int32_t tiles = rows / kTileRows, steps = columns / kTileColumns;
+        int32_t best = 1, least = INT32_MAX;
+        for (int32_t split = 1; split <= kGemvWarps && split <= steps; split *= 2) {
+            const int32_t groups = 2 * device_.multiprocessors * kGemvWarps / split;
+            const int32_t turns = (tiles + groups - 1) / groups * ((steps + split - 1) / split); // of the warp that has most
+            if (turns < least) best = split, least = turns;
+        }
+        return best;
+    }
+
+    GemvArgs gemv(const DecodeMatrix& matrix, int32_t rows, int32_t columns) const {
         GemvArgs args{};
-        args.weight = weight, args.rows = rows, args.columns = columns;
-        args.split = split(rows, columns);
+        args.weight = matrix.weight, args.rows = rows, args.columns = columns;
+        args.split = matrix.codes == Codes::dense ? split(rows, columns) : packed_split(rows, columns);
         args.stream = memory_.stream;
         args.largest = memory_.largest;
         args.state = {memory_.control, nullptr, memory_.stream, memory_.after_site, memory_.pushed,
@@ -67,8 +80,13 @@ template<class T, int kRows> class Step {
         return args;
     }
 
-    template<Role kRole> void launch_gemv(const GemvArgs& args) {
+    template<Role kRole> void launch_gemv(const GemvArgs& args, const DecodeMatrix& matrix) {
         if (error_ != cudaSuccess) return;
+        if (matrix.codes != Codes::dense) {
+            const PackedArgs packed{args, matrix.scales, matrix.group};
+            error_ = queue_packed<T>(device_, packed, matrix.codes, static_cast<int>(kRole), kRows, queue_);
+            return;
+        }
         const dim3 grid(static_cast<unsigned>(2 * device_.multiprocessors));
         error_ = launch(device_, gemv_kernel<T, kRows, kRole>, grid, kGemvThreads, shared<kRole>(args.columns), queue_, args);
     }
@@ -80,7 +98,7 @@ template<class T, int kRows> class Step {
         args.state.site = layer; // of the block before: site -1 is 0 here
         if (layer == 0) args.state.embedding = model_.embedding;
         args.output = memory_.qkv;
-        launch_gemv<Role::qkv>(args);
+        launch_gemv<Role::qkv>(args, weights.qkv);
     }
 
     void attend(int32_t layer, const DecodeLayer& weights) {
@@ -96,21 +114,21 @@ template<class T, int kRows> class Step {
         GemvArgs args = gemv(weights.o, model_.hidden_size, model_.head_count * model_.head_dim);
         args.input = memory_.attended;
         args.output = memory_.stream;
-        launch_gemv<Role::o>(args);
+        launch_gemv<Role::o>(args, weights.o);
     }
 
     void gate_up(const DecodeLayer& weights) {
         GemvArgs args = gemv(weights.gate_up, 2 * model_.ffn_size, model_.hidden_size);
         args.state.norm = weights.post_norm;
         args.output = memory_.activated;
-        launch_gemv<Role::gate_up>(args);
+        launch_gemv<Role::gate_up>(args, weights.gate_up);
     }
 
     void down(const DecodeLayer& weights) {
         GemvArgs args = gemv(weights.down, model_.hidden_size, model_.ffn_size);
         args.input = memory_.activated;
         args.output = memory_.stream;
-        launch_gemv<Role::down>(args);
+        launch_gemv<Role::down>(args, weights.down);
     }
 
     void head() {
@@ -118,7 +136,7 @@ template<class T, int kRows> class Step {
         args.state.norm = model_.final_norm;
         args.state.site = model_.layer_count;
         args.output = memory_.logits;
-        launch_gemv<Role::head>(args);
+        launch_gemv<Role::head>(args, model_.head);
     }
 
     const DecodeModel& model_;
