@@ -39,8 +39,10 @@ struct Candidate {
 
 std::vector<Candidate> candidates(const fs::path& model) {
     std::vector<Candidate> found;
-    const fs::path above = model / "..";
-    for (const fs::path& folder : {model / "vectors", model, above, above / "vectors"}) {
+    std::error_code no_folder;
+    const bool one_file = fs::is_regular_file(model, no_folder); // then what lies beside it
+    const fs::path home = one_file ? fs::absolute(model, no_folder).parent_path() : model, above = home / "..";
+    for (const fs::path& folder : {home / "vectors", home, above, above / "vectors"}) {
         std::error_code error;
         for (fs::directory_iterator it(folder, fs::directory_options::skip_permission_denied, error), end;
              !error && it != end; it.increment(error)) {

@@ -16,7 +16,7 @@ CLI::Option* text_option(CLI::App& app, const char* name, const char* words, con
 }
 
 void describe(CLI::App& app, Options& o) {
-    text_option(app, "--model", "Hugging Face folder of a Qwen2.5 or Qwen3 model [the demo model]", "FOLDER",
+    text_option(app, "--model", "Hugging Face folder or GGUF file of a Qwen2.5 or Qwen3 model [the demo model]", "FOLDER",
                 [&](const std::string& text) { o.model = text; });
     text_option(app, "--vector", "persona vector, or 'none' [the newest beside the model that fits it]", "FILE",
                 [&](const std::string& text) { o.vector = text; });

@@ -107,7 +107,7 @@ typedef struct steer_model_info {                  /* out */
 } steer_model_info;
 enum { STEER_MODEL_ARCHITECTURE = 0, STEER_MODEL_CHAT_TEMPLATE = 1, STEER_MODEL_CONFIG = 2, STEER_MODEL_GENERATION_CONFIG = 3 };
 STEER_API void         steer_model_options_init(steer_model_options *o, size_t struct_size);
-STEER_API steer_status steer_model_load(const char *path, const steer_model_options *o, steer_model **out, steer_error *err);
+STEER_API steer_status steer_model_load(const char *path, const steer_model_options *o, steer_model **out, steer_error *err); /* a Hugging Face folder, an exported one, or a GGUF file */
 STEER_API void         steer_model_free(steer_model *m);                            /* sessions keep it alive */
 STEER_API steer_status steer_model_get_info(const steer_model *m, steer_model_info *out, size_t out_size, steer_error *err);
 STEER_API steer_status steer_model_get_text(const steer_model *m, int32_t what, char *buf, size_t cap, size_t *size, steer_error *err);

@@ -9,13 +9,16 @@ namespace {
 struct Entry {
     Dtype dtype;
     const char* name;
-    size_t size;
+    DtypeBlock block;
 };
 
 constexpr Entry kDtypes[] = {
-    {Dtype::f64, "F64", 8}, {Dtype::f32, "F32", 4},      {Dtype::f16, "F16", 2},         {Dtype::bf16, "BF16", 2},
-    {Dtype::i64, "I64", 8}, {Dtype::i32, "I32", 4},      {Dtype::i16, "I16", 2},         {Dtype::i8, "I8", 1},
-    {Dtype::u8, "U8", 1},   {Dtype::boolean, "BOOL", 1}, {Dtype::f8_e4m3, "F8_E4M3", 1}, {Dtype::f8_e5m2, "F8_E5M2", 1},
+    {Dtype::f64, "F64", {1, 8}},         {Dtype::f32, "F32", {1, 4}},         {Dtype::f16, "F16", {1, 2}},
+    {Dtype::bf16, "BF16", {1, 2}},       {Dtype::i64, "I64", {1, 8}},         {Dtype::i32, "I32", {1, 4}},
+    {Dtype::i16, "I16", {1, 2}},         {Dtype::i8, "I8", {1, 1}},           {Dtype::u8, "U8", {1, 1}},
+    {Dtype::boolean, "BOOL", {1, 1}},    {Dtype::f8_e4m3, "F8_E4M3", {1, 1}}, {Dtype::f8_e5m2, "F8_E5M2", {1, 1}},
+    {Dtype::q4_0, "Q4_0", {32, 18}},     {Dtype::q8_0, "Q8_0", {32, 34}},     {Dtype::q4_k, "Q4_K", {256, 144}},
+    {Dtype::q6_k, "Q6_K", {256, 210}},
 };
 
 template<class T>
@@ -27,10 +30,17 @@ T load(const void* element) {
 
 } // namespace
 
-size_t dtype_size(Dtype dtype) {
+DtypeBlock dtype_block(Dtype dtype) {
     for (const Entry& entry : kDtypes)
-        if (entry.dtype == dtype) return entry.size;
-    return 0;
+        if (entry.dtype == dtype) return entry.block;
+    return {1, 0};
+}
+
+bool dtype_is_block(Dtype dtype) { return dtype_block(dtype).elements > 1; }
+
+size_t dtype_size(Dtype dtype) {
+    const DtypeBlock block = dtype_block(dtype);
+    return block.elements == 1 ? block.bytes : 0;
 }
 
 const char* dtype_name(Dtype dtype) {
@@ -41,7 +51,7 @@ const char* dtype_name(Dtype dtype) {
 
 bool dtype_from_name(std::string_view name, Dtype& out) {
     for (const Entry& entry : kDtypes)
-        if (name == entry.name) return out = entry.dtype, true;
+        if (entry.block.elements == 1 && name == entry.name) return out = entry.dtype, true;
     return false;
 }
 

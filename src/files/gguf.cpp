@@ -1,7 +1,6 @@
 #include "files/gguf.h"
 
-#include "files/checked.h"
-#include "files/error.h"
+#include "files/gguf_cursor.h"
 #include "files/quote.h"
 #include "files/utf8.h"
 
@@ -13,65 +12,14 @@
 namespace steer {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "stored numbers are little-endian and are read as they are");
-
-constexpr uint64_t kPiece = 64 << 10;
 constexpr uint64_t kValueMax = 16384, kTensorMax = 16384, kKeyMax = 65535, kNameMax = 64, kDimsMax = 4;
-constexpr uint64_t kAlignmentMax = 1 << 20;
+constexpr uint64_t kAlignmentMax = 1 << 20, kTextCountMax = 1 << 22, kHeldMax = 64 << 20;
 constexpr uint32_t kTypeCount = 13;
 
 size_t size_of(GgufType type) { // bytes; 0: text and arrays have no size of their own
     static constexpr uint8_t kSizes[kTypeCount] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     return kSizes[static_cast<uint32_t>(type)];
 }
-
-// Reads forward through the file, a piece at a time.
-class Cursor {
-  public:
-    explicit Cursor(const ByteSource& source) : source_(source) {}
-
-    uint64_t at() const { return at_; }
-
-    // Good until the next call.
-    std::string_view bytes(uint64_t size) {
-        if (!inside(at_, size, source_.size())) refuse("is cut short");
-        if (at_ < begin_ || !inside(at_ - begin_, size, piece_.size())) {
-            begin_ = at_;
-            piece_ = source_.read(at_, static_cast<size_t>(std::min(std::max(size, kPiece), source_.size() - at_)));
-        }
-        const std::string_view out =
-            std::string_view(piece_).substr(static_cast<size_t>(at_ - begin_), static_cast<size_t>(size));
-        at_ += size;
-        return out;
-    }
-
-    template<class T>
-    T number() {
-        T value;
-        std::memcpy(&value, bytes(sizeof(T)).data(), sizeof(T));
-        return value;
-    }
-
-    std::string text(uint64_t longest, const char* what) {
-        const auto size = number<uint64_t>();
-        if (size > longest) refuse(what);
-        return std::string(bytes(size));
-    }
-
-    void skip(uint64_t size) { // without reading
-        if (!inside(at_, size, source_.size())) refuse("is cut short");
-        at_ += size;
-    }
-
-    [[noreturn]] void refuse(const char* what) const {
-        fail(STEER_ERR_FORMAT, "{}: the GGUF header {} (near byte {})", source_.name(), what, at_);
-    }
-
-  private:
-    const ByteSource& source_;
-    std::string piece_;
-    uint64_t begin_ = 0, at_ = 0;
-};
 
 class HeaderReader {
   public:
@@ -110,9 +58,9 @@ class HeaderReader {
         GgufValue value;
         value.type = type();
         if (value.type == GgufType::array)
-            read_array(value.floats);
+            read_array(value);
         else if (value.type == GgufType::text)
-            value.text = in_.text(size_, "has a string longer than the file");
+            value.text = in_.text(std::min(size_, kHeldMax), "has a string longer than the file or than 64 MiB");
         else
             value.text = scalar(value.type);
         const auto [at, fresh] = values_.emplace(std::move(key), std::move(value));
@@ -138,21 +86,26 @@ class HeaderReader {
         return flag == 1 ? "true" : "false";
     }
 
-    void read_array(std::vector<float>& floats) {
-        const GgufType item = type();
-        const auto count = in_.number<uint64_t>();
-        if (item == GgufType::array) in_.refuse("has an array of arrays");
-        if (item == GgufType::text) {
-            if (count > size_ / 8) in_.refuse("has an array longer than the file");
-            for (uint64_t i = 0; i < count; ++i) in_.skip(in_.number<uint64_t>());
-            return;
-        }
+    void read_array(GgufValue& array) {
+        array.item = type();
+        array.count = in_.number<uint64_t>();
+        array.begin = in_.at();
+        if (array.item == GgufType::array) in_.refuse("has an array of arrays");
+        if (array.item == GgufType::text) return skip_texts(array.count);
         uint64_t bytes = 0;
-        if (!checked_mul(count, size_of(item), bytes) || bytes > size_) in_.refuse("has an array longer than the file");
-        if (item != GgufType::f32) return in_.skip(bytes);
+        if (!checked_mul(array.count, size_of(array.item), bytes) || bytes > size_)
+            in_.refuse("has an array longer than the file");
+        if (array.item != GgufType::f32) return in_.skip(bytes);
+        if (bytes > kHeldMax) in_.refuse("has an array of more than 64 MiB");
         const std::string_view stored = in_.bytes(bytes);
-        floats.resize(static_cast<size_t>(count));
-        if (count > 0) std::memcpy(floats.data(), stored.data(), stored.size());
+        array.floats.resize(static_cast<size_t>(array.count));
+        if (array.count > 0) std::memcpy(array.floats.data(), stored.data(), stored.size());
+    }
+
+    void skip_texts(uint64_t count) {
+        if (count > size_ / 8) in_.refuse("has an array longer than the file");
+        if (count > kTextCountMax) in_.refuse("has an array of more than 4194304 strings");
+        for (uint64_t i = 0; i < count; ++i) in_.skip(in_.number<uint64_t>());
     }
 
     void read_tensor() {
@@ -166,7 +119,7 @@ class HeaderReader {
         tensors_.push_back(std::move(tensor));
     }
 
-    Cursor in_;
+    GgufCursor in_;
     const std::string& file_;
     uint64_t size_;
     GgufValues& values_;
@@ -193,25 +146,16 @@ uint64_t element_count(const GgufTensor& tensor, const std::string& file) {
     return count;
 }
 
-void append(std::string& out, const void* bytes, size_t size) { out.append(static_cast<const char*>(bytes), size); }
-template<class T>
-void append(std::string& out, T number) {
-    append(out, &number, sizeof number);
-}
-void append_text(std::string& out, std::string_view text) {
-    append(out, uint64_t{text.size()});
-    out += text;
-}
-void pad(std::string& out, size_t alignment) { out.append((alignment - out.size() % alignment) % alignment, '\0'); }
-
-void append_value(std::string& out, const GgufValue& value) {
-    append(out, static_cast<uint32_t>(value.type));
-    if (value.type == GgufType::text) return append_text(out, value.text);
-    if (value.type == GgufType::u32) return append(out, static_cast<uint32_t>(std::stoul(value.text)));
-    if (value.type != GgufType::array) fail(STEER_ERR_INTERNAL, "a GGUF value of a type that is not written");
-    append(out, static_cast<uint32_t>(GgufType::f32));
-    append(out, uint64_t{value.floats.size()});
-    append(out, value.floats.data(), value.floats.size() * sizeof(float));
+// Where gguf_dtype knows the type; else 0.
+uint64_t byte_count(const GgufTensor& tensor, const std::string& file) {
+    const std::optional<Dtype> dtype = gguf_dtype(tensor.type);
+    if (!dtype) return 0;
+    const DtypeBlock block = dtype_block(*dtype);
+    const uint64_t count = element_count(tensor, file), row = tensor.shape.empty() ? 1 : tensor.shape[0];
+    if (row % block.elements != 0)
+        fail(STEER_ERR_FORMAT, "{}: tensor {} has rows of {} elements, which are no whole blocks of {}: {} has {} in each",
+             file, quote(tensor.name), row, dtype_name(*dtype), dtype_name(*dtype), block.elements);
+    return count / block.elements * block.bytes;
 }
 
 } // namespace
@@ -221,19 +165,19 @@ GgufFile::GgufFile(ByteSource source) : source_(std::move(source)) {
     check_tensors(header_end);
 }
 
-// Every F32 tensor lies inside the file, where alignment allows, and no two share a byte.
+// Every tensor of a type that is known here lies inside the file, where alignment allows, and no two share a byte.
 void GgufFile::check_tensors(uint64_t header_end) {
     const uint64_t alignment = alignment_of(values_, name());
     const uint64_t data = (header_end + alignment - 1) / alignment * alignment;
     std::vector<std::pair<uint64_t, uint64_t>> extents;
     for (GgufTensor& tensor : tensors_) {
-        const uint64_t bytes = tensor.type == kGgufF32 ? element_count(tensor, name()) * sizeof(float) : 0;
+        tensor.size = byte_count(tensor, name());
         if (tensor.begin % alignment != 0)
             fail(STEER_ERR_FORMAT, "{}: tensor {} begins at byte {} of the data, which is no multiple of {}", name(),
                  quote(tensor.name), tensor.begin, alignment);
-        if (!checked_add(data, tensor.begin, tensor.begin) || !inside(tensor.begin, bytes, source_.size()))
+        if (!checked_add(data, tensor.begin, tensor.begin) || !inside(tensor.begin, tensor.size, source_.size()))
             fail(STEER_ERR_FORMAT, "{}: tensor {} ends behind the file: is it cut short?", name(), quote(tensor.name));
-        if (bytes > 0) extents.emplace_back(tensor.begin, tensor.begin + bytes);
+        if (tensor.size > 0) extents.emplace_back(tensor.begin, tensor.begin + tensor.size);
     }
     std::sort(extents.begin(), extents.end());
     for (size_t i = 1; i < extents.size(); ++i)
@@ -250,37 +194,29 @@ std::vector<float> GgufFile::read_floats(const GgufTensor& tensor) const {
     if (tensor.type != kGgufF32)
         fail(STEER_ERR_UNSUPPORTED, "{}: tensor {} has the element type {}; F32 is needed", name(), quote(tensor.name),
              tensor.type);
-    std::vector<float> values(static_cast<size_t>(element_count(tensor, name())));
+    std::vector<float> values(static_cast<size_t>(tensor.size / sizeof(float)));
     if (!values.empty()) source_.read_exact(tensor.begin, values.data(), values.size() * sizeof(float));
     return values;
 }
 
-std::string write_gguf(const GgufValues& values, const std::vector<GgufRow>& rows) {
-    constexpr size_t kAlignment = 32;
-    std::string out = "GGUF";
-    append(out, uint32_t{3});
-    append(out, uint64_t{rows.size()});
-    append(out, uint64_t{values.size()});
-    for (const auto& [key, value] : values) {
-        append_text(out, key);
-        append_value(out, value);
+void GgufFile::read_texts(std::string_view key, const GgufValue& array, uint64_t longest, const UseText& use) const {
+    GgufCursor in(source_, array.begin);
+    for (uint64_t i = 0; i < array.count; ++i) {
+        const auto size = in.number<uint64_t>();
+        if (size > longest)
+            fail(STEER_ERR_FORMAT, "{}: {}[{}] has {} bytes, allowed are {}", name(), key, i, size, longest);
+        use(i, in.bytes(size));
     }
-    uint64_t at = 0;
-    for (const GgufRow& row : rows) {
-        append_text(out, row.name);
-        append(out, uint32_t{1});
-        append(out, uint64_t{row.values->size()});
-        append(out, kGgufF32);
-        append(out, at);
-        at += (row.values->size() * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-    }
-    pad(out, kAlignment);
-    out.reserve(out.size() + static_cast<size_t>(at));
-    for (const GgufRow& row : rows) {
-        append(out, row.values->data(), row.values->size() * sizeof(float));
-        pad(out, kAlignment);
-    }
-    return out;
+}
+
+std::vector<int32_t> GgufFile::read_i32(const GgufValue& array) const {
+    if (array.item != GgufType::i32 && array.item != GgufType::u32) fail(STEER_ERR_INTERNAL, "an array that is no i32");
+    uint64_t bytes = 0;
+    if (!checked_mul(array.count, sizeof(int32_t), bytes) || !inside(array.begin, bytes, source_.size()))
+        fail(STEER_ERR_INTERNAL, "an array of another file");
+    std::vector<int32_t> values(static_cast<size_t>(array.count));
+    if (!values.empty()) source_.read_exact(array.begin, values.data(), static_cast<size_t>(bytes));
+    return values;
 }
 
 } // namespace steer

@@ -63,6 +63,9 @@ class Target {
 } // namespace
 
 void verify_weights(const Package& package, const std::function<void(float fraction)>& told) {
+    if (package.gguf)
+        fail(STEER_ERR_UNSUPPORTED, "{}: a GGUF file has no {} to verify it against: open it without STEER_MODEL_VERIFY", package.folder,
+             kManifestFile);
     if (!package.manifest)
         fail(STEER_ERR_UNSUPPORTED, "{}: there is no {} to verify the files against: export the model first", package.folder,
              kManifestFile);
@@ -74,6 +77,9 @@ void verify_weights(const Package& package, const std::function<void(float fract
 
 void export_package(const Package& package, const Digest& fingerprint, std::string_view decoder_archive,
                     const std::string& folder, const std::function<void(float fraction)>& told) {
+    if (package.gguf)
+        fail(STEER_ERR_UNSUPPORTED, "{}: a GGUF file is not exported: it is one file already; an export takes a Hugging Face folder",
+             package.folder);
     Target target(package, folder);
     Manifest manifest;
     manifest.fingerprint = fingerprint;

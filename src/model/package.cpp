@@ -4,6 +4,7 @@
 #include "files/error.h"
 #include "files/json.h"
 #include "files/quote.h"
+#include "model/gguf_model.h"
 #include "model/stored_linear.h"
 
 #include <fmt/ranges.h>
@@ -113,6 +114,8 @@ void index_weights(Package& package) {
                 fail(STEER_ERR_FORMAT, "{}: weight {} stands in another file of the folder too", file.name(), quote(tensor.name));
 }
 
+bool is_read(Dtype dtype) { return dtype == Dtype::f32 || dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype_is_block(dtype); }
+
 void check_weights(const Package& package) {
     for (const WeightShape& expected : expected_weights(package.config)) {
         if (expected.is_linear) {
@@ -124,10 +127,44 @@ void check_weights(const Package& package) {
             fail(STEER_ERR_FORMAT, "{}: weight {} has shape [{}], config.json asks for [{}]", place.source->name(), expected.name,
                  fmt::join(place.tensor->shape, ", "), fmt::join(expected.shape, ", "));
         const Dtype dtype = place.tensor->dtype;
-        if (dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16)
+        if (!is_read(dtype))
             fail(STEER_ERR_UNSUPPORTED, "{}: weight {} is stored as {}; F32, F16 and BF16 are supported", place.source->name(),
                  expected.name, dtype_name(dtype));
     }
+}
+
+// Everything that a folder has stands in the one file, and was checked there against its own keys.
+void open_gguf(Package& package) {
+    package.gguf.emplace(ByteSource(File::open(package.folder)));
+    GgufModel model = read_gguf_model(*package.gguf);
+    package.config = std::move(model.config);
+    package.config_text = std::move(model.config_text);
+    package.generation_config_text = std::move(model.generation_config_text);
+    package.tokenizer_text = std::move(model.tokenizer_text);
+    package.tokenizer_config_text = std::move(model.tokenizer_config_text);
+    package.chat_template = std::move(model.chat_template);
+    package.gguf_tensors = std::move(model.weights);
+    for (const TensorInfo& tensor : package.gguf_tensors)
+        package.weights.emplace(tensor.name, WeightLocation{&package.gguf->source(), &tensor});
+}
+
+void open_folder(Package& package, bool allow_code) {
+    Folder folder(package);
+    if (folder.has(kDecoderArchive) && !allow_code)
+        fail(STEER_ERR_ARG, "{}: holds TorchScript, which is code: load it with STEER_MODEL_ALLOW_CODE if you trust who made it",
+             folder.path(kDecoderArchive));
+    package.config_text = folder.read("config.json");
+    package.config = parse_model_config(package.config_text, folder.path("config.json"));
+    package.generation_config_text = folder.read_if_there("generation_config.json");
+    package.tokenizer_config_text = folder.read_if_there("tokenizer_config.json");
+    read_tokenizer(folder, package);
+    package.chat_template = find_chat_template(folder, package.tokenizer_config_text);
+    package.decoder_archive = folder.read_if_there(kDecoderArchive);
+    for (const std::string& name : weight_files(folder))
+        if (!package.manifest || folder.has(name)) package.files.push_back(SafetensorsFile::open(folder.path(name)));
+    index_weights(package);
+    // A small checkpoint may leave its head out without saying that it is the embedding.
+    if (!package.weights.contains("lm_head.weight")) package.config.tied_head = true;
 }
 
 } // namespace
@@ -179,24 +216,13 @@ const WeightLocation& Package::weight(const std::string& name) const {
 std::shared_ptr<const Package> open_package(const std::string& path, bool allow_code) {
     auto package = std::make_shared<Package>();
     package->folder = path;
-    Folder folder(*package);
-    if (folder.has(kDecoderArchive) && !allow_code)
-        fail(STEER_ERR_ARG, "{}: holds TorchScript, which is code: load it with STEER_MODEL_ALLOW_CODE if you trust who made it",
-             folder.path(kDecoderArchive));
-    package->config_text = folder.read("config.json");
-    package->config = parse_model_config(package->config_text, folder.path("config.json"));
-    package->generation_config_text = folder.read_if_there("generation_config.json");
-    package->tokenizer_config_text = folder.read_if_there("tokenizer_config.json");
-    read_tokenizer(folder, *package);
-    package->chat_template = find_chat_template(folder, package->tokenizer_config_text);
-    package->decoder_archive = folder.read_if_there(kDecoderArchive);
-    for (const std::string& name : weight_files(folder))
-        if (!package->manifest || folder.has(name)) package->files.push_back(SafetensorsFile::open(folder.path(name)));
-    index_weights(*package);
-    // A small checkpoint may leave its head out without saying that it is the embedding.
-    if (!package->weights.contains("lm_head.weight")) package->config.tied_head = true;
+    if (is_gguf_file(path)) open_gguf(*package);
+    else if (file_exists(path))
+        fail(STEER_ERR_FORMAT, "{}: a file that does not begin with GGUF: a model is a Hugging Face folder or one GGUF file", path);
+    else open_folder(*package, allow_code);
     check_weights(*package);
-    package->stored_dtype = package->weight("model.embed_tokens.weight").tensor->dtype;
+    const Dtype embedding = package->weight("model.embed_tokens.weight").tensor->dtype;
+    package->stored_dtype = dtype_is_block(embedding) ? Dtype::bf16 : embedding;
     return package;
 }
 

@@ -1,7 +1,8 @@
-// A model folder, opened and checked but not read: what is known of it before any weight moves.
+// A model, a folder or one GGUF file, opened and checked but not read: what is known of it before any weight moves.
 #pragma once
 
 #include "files/file.h"
+#include "files/gguf.h"
 #include "files/safetensors.h"
 #include "model/config.h"
 #include "model/manifest.h"
@@ -33,7 +34,7 @@ struct WeightLocation {
 };
 
 struct Package {
-    std::string folder;
+    std::string folder; // or the GGUF file
     ModelConfig config;
     std::string config_text, generation_config_text; // the files as they are; the second may be empty
     std::string tokenizer_text;  // tokenizer.json; where it is empty, the next
@@ -41,8 +42,10 @@ struct Package {
     std::string tokenizer_config_text, added_tokens_text, special_tokens_text;
     std::string chat_template; // chat_template.jinja, else tokenizer_config.json's; empty: none
     std::deque<SafetensorsFile> files; // their addresses stay
+    std::optional<GgufFile> gguf;      // instead of them
+    std::vector<TensorInfo> gguf_tensors;
     std::unordered_map<std::string, WeightLocation> weights; // by name as in the checkpoint
-    Dtype stored_dtype{}; // of the embedding
+    Dtype stored_dtype{}; // of the embedding; BF16 where that is in blocks
     std::string decoder_archive;          // TorchScript, which is code; empty: the backend's own decoder
     std::optional<Manifest> manifest;     // of an exported folder
     std::vector<std::string> small_files; // names of what was read whole
@@ -52,10 +55,10 @@ struct Package {
 
 constexpr const char* kDecoderArchive = "decoder.pt";
 
-// Reads the small files of a Hugging Face folder, or of an exported one, and the headers of its safetensors, checks names,
-// shapes and dtypes of every weight against the config. Weights themselves are not read. In an exported folder each file
-// must be the one of the manifest; one that holds code is refused unless allow_code.
-std::shared_ptr<const Package> open_package(const std::string& folder, bool allow_code = false);
+// Reads the small files of a Hugging Face folder, or of an exported one, and the headers of its safetensors, or the header of
+// a GGUF file; checks names, shapes and dtypes of every weight against the config. Weights themselves are not read. In an
+// exported folder each file must be the one of the manifest; one that holds code is refused unless allow_code.
+std::shared_ptr<const Package> open_package(const std::string& path, bool allow_code = false);
 
 // Holds the weight files against the manifest, which must be there. Takes reading all of them.
 void verify_weights(const Package& package, const std::function<void(float fraction)>& told);

@@ -13,6 +13,7 @@ enum class QuantMethod : uint8_t {
     gptq, // GPTQ-Int4, as AutoGPTQ and GPTQModel save it
     awq,  // AWQ in its "gemm" version, as AutoAWQ saves it
     nf4,  // bitsandbytes, 4-bit NormalFloat, with and without double quantisation
+    gguf, // blocks of a GGUF file: of each matrix its own dtype says which; never in a config.json
 };
 
 struct QuantConfig {

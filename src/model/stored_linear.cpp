@@ -126,6 +126,11 @@ StoredLinear find_linear(const Package& package, const WeightShape& matrix) {
     linear.rows = matrix.shape[0];
     linear.columns = matrix.shape[1];
     const WeightLocation* plain = parts.find("weight");
+    if (plain != nullptr && dtype_is_block(plain->tensor->dtype)) { // which only a GGUF file has
+        linear.form = QuantMethod::gguf;
+        linear.codes = parts.get("weight", {plain->tensor->dtype}, matrix.shape);
+        return linear;
+    }
     // A quantised checkpoint leaves some as they were: the head, and in "dynamic" ones whatever would lose too much.
     const bool packed = package.config.quantisation.method != QuantMethod::none && (plain == nullptr || !is_plain(plain->tensor->dtype));
     if (!packed) {

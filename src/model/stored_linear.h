@@ -11,6 +11,7 @@ struct StoredLinear {
     int64_t group = 0;             // columns that share a scale
 
     // none: codes is the matrix itself [N, K]
+    // gguf: the same, in blocks of codes' dtype
     // gptq: qweight i32 [K/8, N], scales [K/g, N], qzeros i32 [K/g, N/8], order (g_idx) i32 [K], which may be missing
     // awq:  qweight i32 [K, N/8], scales [K/g, N], qzeros i32 [K/g, N/8]
     // nf4:  weight u8 [N K/2, 1], absmax f32 or u8 [N K/64], quant_map f32 [16]; nested: nested_absmax, nested_quant_map f32

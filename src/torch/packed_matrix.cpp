@@ -1,5 +1,7 @@
 #include "torch/packed_matrix.h"
 
+#include "torch/gguf_blocks.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bitwise_and.h>
 #include <ATen/ops/bitwise_or.h>
@@ -41,6 +43,7 @@ at::Tensor pack_halves(const at::Tensor& codes) {
 at::Tensor unpack_rows(const PackedMatrix& matrix, int64_t begin, int64_t count) {
     const at::Tensor codes = matrix.codes.narrow(0, begin, count);
     if (matrix.form == PackedMatrix::Form::plain) return codes.to(at::kFloat);
+    if (matrix.form == PackedMatrix::Form::gguf) return dequantise_blocks(codes, matrix.block);
     const at::Tensor scales = of_groups(matrix.scales.narrow(0, begin, count), matrix);
     at::Tensor numbers;
     switch (matrix.form) {

@@ -1,6 +1,8 @@
 // A linear layer's matrix as it is kept when that is not the dtype which is computed in.
 #pragma once
 
+#include "files/dtype.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -13,14 +15,16 @@ struct PackedMatrix { // [N out, K in]; a group is a run of columns that shares 
         int8,  // w = code scale
         int4,  // w = (code - zero) scale
         nf4,   // w = levels[code] scale; 4-bit NormalFloat, arXiv 2305.14314
+        gguf,  // blocks as a GGUF file has them: gguf_blocks.h
     };
     Form form = Form::plain;
     int64_t columns = 0;
-    at::Tensor codes;    // plain [N, K]; int8 i8 [N, K]; of 4 bits u8 [N, K/2], the even column in the low half
+    at::Tensor codes;    // plain [N, K]; int8 i8 [N, K]; of 4 bits u8 [N, K/2], the even column in the low half; gguf u8 [N, bytes]
     at::Tensor scales;   // floating [N, K/g]
     at::Tensor zeros;    // int4: u8 [N, K/g]
     at::Tensor levels;   // nf4: f32 [16]
     at::Tensor group_of; // i64 [K], where groups are no runs (act order of GPTQ); else undefined
+    Dtype block{};       // gguf: Q4_0, Q8_0, Q4_K or Q6_K
 
     int64_t rows() const { return codes.size(0); }
 };

@@ -87,9 +87,17 @@ PackedMatrix repack_nf4(const StoredLinear& linear, const ReadPart& read) {
     return matrix;
 }
 
+PackedMatrix keep_blocks(const StoredLinear& linear, const ReadPart& read) {
+    PackedMatrix matrix{Form::gguf, linear.columns, {}, {}, {}, {}, {}};
+    matrix.codes = read(linear.codes);
+    matrix.block = linear.codes.tensor->dtype;
+    return matrix;
+}
+
 } // namespace
 
 PackedMatrix repack(const StoredLinear& linear, const ReadPart& read) {
+    if (linear.form == QuantMethod::gguf) return keep_blocks(linear, read);
     return linear.form == QuantMethod::nf4 ? repack_nf4(linear, read) : repack_int4(linear, read);
 }
 

@@ -91,7 +91,7 @@ cuda::Codes codes_of(Form form) {
 
 std::optional<TiledMatrix> tile(const std::vector<PackedMatrix>& matrices, bool in_halves) {
     const PackedMatrix& first = matrices.front();
-    if (first.form == Form::plain) return std::nullopt;
+    if (first.form == Form::plain || first.form == Form::gguf) return std::nullopt; // no kernel reads GGUF's blocks
     if (!std::all_of(matrices.begin(), matrices.end(), [&](const PackedMatrix& each) { return fits(each, first, in_halves); }))
         return std::nullopt;
     TiledMatrix tiled;

@@ -22,12 +22,13 @@ class WeightReader {
     at::Tensor one(const std::string& name) { return stacked({name}); }
     at::Tensor stacked(const std::vector<std::string>& names); // one below the other: [sum of rows, ...]
 
-    // All of it as the checkpoint has it: its dtype, its shape.
+    // All of it as the checkpoint has it: its dtype, its shape. Blocks of GGUF are bytes [N, bytes of a row].
     at::Tensor as_stored(const WeightLocation& place);
-    // Some rows [n, K] at a time, in the checkpoint's dtype.
+    // Some rows [n, K] at a time, in the checkpoint's dtype; out of blocks of GGUF in float32.
     void visit_rows(const WeightLocation& place, const std::function<void(int64_t begin, const at::Tensor& rows)>& visit);
 
   private:
+    void read_numbers(const WeightLocation& place, const at::Tensor& target);
     void read_into(const WeightLocation& place, at::Tensor target);
     void advance(uint64_t bytes);
 

@@ -76,6 +76,7 @@ Reader model_config_reader();
 Reader generation_config_reader();
 Reader shard_index_reader();
 Reader tokenizer_config_reader();
+Reader gguf_model_reader();
 Reader manifest_reader();
 Reader native_vector_reader();
 Reader torch_vector_reader();

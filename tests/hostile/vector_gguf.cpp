@@ -1,5 +1,5 @@
 // GGUF control vectors: headers and tensors built byte by byte, of others and as this library writes them.
-#include "build_files.h"
+#include "build_gguf.h"
 #include "corpus.h"
 #include "steer/vector.h"
 #include "vector_checks.h"
@@ -13,11 +13,6 @@ namespace {
 constexpr steer_status kFormat = STEER_ERR_FORMAT, kUnsupported = STEER_ERR_UNSUPPORTED;
 const std::string kOne("\0\0\x80\x3f", 4), kTwo = kOne + kOne;
 
-std::string string(const std::string& text) { return u64(text.size()) + text; }
-std::string text_pair(const std::string& key, const std::string& value) { return join({string(key), u32(8), string(value)}); }
-std::string u32_pair(const std::string& key, uint64_t value) { return join({string(key), u32(4), u32(value)}); }
-std::string pair(const std::string& key, uint32_t type, const std::string& bytes) { return join({string(key), u32(type), bytes}); }
-
 struct Direction {
     std::string name = "direction.1";
     std::vector<uint64_t> shape = {1};
@@ -25,20 +20,11 @@ struct Direction {
     uint64_t offset = 0;
 };
 
-std::string info(const Direction& d) {
-    std::string out = string(d.name) + u32(d.shape.size());
-    for (const uint64_t dim : d.shape) out += u64(dim);
-    return out + u32(d.type) + u64(d.offset);
-}
-
 const std::string kControl = text_pair("general.architecture", "controlvector");
 
 std::string gguf(const std::vector<std::string>& pairs, const std::vector<Direction>& directions, const std::string& data,
                  uint32_t version = 3) {
-    std::string out = join({"GGUF", u32(version), u64(directions.size()), u64(pairs.size()), join(pairs)});
-    for (const Direction& d : directions) out += info(d);
-    out.append((32 - out.size() % 32) % 32, '\0');
-    return out + data;
+    return build::gguf<Direction>(pairs, directions, data, version);
 }
 std::string with(const std::string& pairs, size_t count = 1) { // beside the architecture
     return put(gguf({kControl, pairs}, {{}}, kOne), 16, u64(1 + count));
