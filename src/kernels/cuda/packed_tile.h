@@ -36,7 +36,7 @@ constexpr int32_t kNf4Numbers[16] = {0,    2488, 3890, 4956, 5861, 6678,  7445, 
                                      8843, 9509, 10207, 10959, 11801, 12799, 14113, 16382};
 
 // Four entries of a table of bytes, as a register.
-STEER_HOST_DEVICE constexpr uint32_t nf4_table(int plane, int first) {
+constexpr uint32_t nf4_entries(int plane, int first) {
     uint32_t word = 0;
     for (int i = 0; i < 4; i++) {
         const uint32_t number = static_cast<uint32_t>(kNf4Numbers[first + i]);
@@ -44,6 +44,7 @@ STEER_HOST_DEVICE constexpr uint32_t nf4_table(int plane, int first) {
     }
     return word;
 }
+template<int kPlane, int kFirst> constexpr uint32_t kNf4Entries = nf4_entries(kPlane, kFirst); // known before the device is
 
 // Byte i of the result is the byte of {b, a} that the lower three bits of nibble i name.
 STEER_HOST_DEVICE inline uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
@@ -73,8 +74,8 @@ STEER_HOST_DEVICE inline uint32_t top_bits(uint32_t nibbles) {
 }
 
 STEER_HOST_DEVICE inline uint32_t look_up_nf4(uint32_t nibbles, int plane) { // four of them; entries are below 128
-    const uint32_t low = permute(nf4_table(plane, 0), nf4_table(plane, 4), nibbles);
-    const uint32_t high = permute(nf4_table(plane, 8), nf4_table(plane, 12), nibbles);
+    const uint32_t low = permute(plane == 0 ? kNf4Entries<0, 0> : kNf4Entries<1, 0>, plane == 0 ? kNf4Entries<0, 4> : kNf4Entries<1, 4>, nibbles);
+    const uint32_t high = permute(plane == 0 ? kNf4Entries<0, 8> : kNf4Entries<1, 8>, plane == 0 ? kNf4Entries<0, 12> : kNf4Entries<1, 12>, nibbles);
     const uint32_t which = top_bits(nibbles);
     return (high & which) | (low & ~which);
 }
