@@ -11,14 +11,10 @@
 // A row that the asking ones span already has no say: they decide. Of equal rows with different shares the largest decides.
 #pragma once
 
+#include "kernels/host_device.h"
+
 #include <cstdint>
 #include <math.h>
-
-#if defined(__CUDACC__)
-#    define STEER_HOST_DEVICE __host__ __device__
-#else
-#    define STEER_HOST_DEVICE
-#endif
 
 namespace steer {
 

@@ -20,6 +20,8 @@ struct QuantConfig {
     QuantMethod method = QuantMethod::none;
     int64_t group_size = 0;           // columns that share a scale; -1: all of a row. nf4: each matrix says its own
     bool zeros_stored_less_1 = false; // GPTQ's older form
+    bool symmetric = false;           // GPTQ: every zero is 8, whatever is stored: writers differ on the form they name
+    bool act_order = false;           // GPTQ: g_idx says which group a column is of
 };
 
 // config: the whole config.json. What is not supported is refused with the field's name.

@@ -44,27 +44,31 @@ class Parts {
     std::string base_; // "model.layers.0.mlp.up_proj."
 };
 
-// Sizes that the packed words and the groups must divide.
-void check_division(const Package& package, const Parts& parts, int64_t size, int64_t by, const char* of) {
+// Sizes that the packed words and the groups must divide. field: what says so.
+void check_division(const Package& package, const Parts& parts, int64_t size, int64_t by, const char* of, const char* field) {
     if (size % by != 0)
-        fail(STEER_ERR_FORMAT, "{}: {} has {} {}, which {} does not divide: \"quantization_config\" of config.json does not fit these weights",
-             package.folder, parts.base() + "weight", size, of, by);
+        fail(STEER_ERR_FORMAT, "{}: weight {} has {} {}, which {} does not divide: {} does not fit these weights; use the config.json that "
+             "came with them", package.folder, parts.base() + "weight", size, of, by, field);
 }
+constexpr const char* kGroupField = "\"group_size\" in \"quantization_config\" of config.json";
+constexpr const char* kBitsField = "\"bits\" in \"quantization_config\" of config.json";
+constexpr const char* kBlockField = "\"blocksize\" in its quant_state";
 
 void fill_int4(const Package& package, const Parts& parts, StoredLinear& linear) {
     const QuantConfig& config = package.config.quantisation;
     const int64_t n = linear.rows, k = linear.columns;
     linear.group = config.group_size == -1 ? k : config.group_size;
     linear.zeros_stored_less_1 = config.zeros_stored_less_1;
+    linear.zeros_are_8 = config.symmetric;
     const bool gptq = linear.form == QuantMethod::gptq;
-    check_division(package, parts, n, 8, "rows");
-    check_division(package, parts, k, linear.group, "columns");
-    if (gptq) check_division(package, parts, k, 8, "columns");
+    check_division(package, parts, n, 8, "rows", kBitsField);
+    check_division(package, parts, k, linear.group, "columns", kGroupField);
+    if (gptq) check_division(package, parts, k, 8, "columns", kBitsField);
     const int64_t groups = k / linear.group;
     linear.codes = parts.get("qweight", {Dtype::i32}, gptq ? std::vector{k / 8, n} : std::vector{k, n / 8});
     linear.zeros = parts.get("qzeros", {Dtype::i32}, {groups, n / 8});
     linear.scales = parts.get("scales", {Dtype::f16, Dtype::bf16, Dtype::f32}, {groups, n});
-    if (gptq && parts.find("g_idx") != nullptr) linear.order = parts.get("g_idx", {Dtype::i32}, {k});
+    if (gptq && (config.act_order || parts.find("g_idx") != nullptr)) linear.order = parts.get("g_idx", {Dtype::i32}, {k});
 }
 
 // bitsandbytes keeps what describes a matrix as JSON in a tensor of bytes.
@@ -84,13 +88,15 @@ void fill_nf4(const Package& package, const Parts& parts, StoredLinear& linear) 
     const WeightLocation& about = package.weight(parts.base() + "weight.quant_state.bitsandbytes__nf4");
     const std::string name = about.source->name() + ": " + about.tensor->name;
     const Json state = read_quant_state(about);
+    if (const std::string type = get_string_or(state, "quant_type", name, "nf4"); type != "nf4")
+        fail(STEER_ERR_UNSUPPORTED, "{}: \"quant_type\" is {}, only \"nf4\" is supported: quantise the model to NF4", name, quote(type));
     linear.group = get_int(state, "blocksize", name, 1, kGroupMax);
     const Json& shape = get_array(state, "shape", name);
     const auto is = [](const Json& number, int64_t wanted) { return number.is_number_unsigned() && number.get<int64_t>() == wanted; };
     if (shape.size() != 2 || !is(shape[0], n) || !is(shape[1], k))
         fail(STEER_ERR_FORMAT, "{}: \"shape\" is {}, config.json asks for [{}, {}]", name, shape.dump(), n, k);
-    check_division(package, parts, k, linear.group, "columns");
-    check_division(package, parts, k, 2, "columns");
+    check_division(package, parts, k, linear.group, "columns", kBlockField);
+    check_division(package, parts, k, 2, "columns", kBlockField);
     const int64_t scales = n * (k / linear.group);
     linear.codes = parts.get("weight", {Dtype::u8}, {n * k / 2, 1});
     linear.levels = parts.get("weight.quant_map", {Dtype::f32}, {16});

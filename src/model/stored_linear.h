@@ -16,7 +16,7 @@ struct StoredLinear {
     // awq:  qweight i32 [K, N/8], scales [K/g, N], qzeros i32 [K/g, N/8]
     // nf4:  weight u8 [N K/2, 1], absmax f32 or u8 [N K/64], quant_map f32 [16]; nested: nested_absmax, nested_quant_map f32
     WeightLocation codes, scales, zeros, order, levels, nested_scales, nested_levels;
-    bool zeros_stored_less_1 = false; // gptq
+    bool zeros_stored_less_1 = false, zeros_are_8 = false; // gptq
     int64_t nested_group = 0;         // nf4: scales that share a scale of their own; 0: scales are numbers
     float nested_offset = 0.0f;
 

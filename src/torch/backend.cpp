@@ -5,6 +5,9 @@
 #include "torch/layer_loop.h"
 #include "torch/open.h"
 #include "torch/torch_errors.h"
+#ifdef STEER_CUDA
+#include "kernels/cuda/decode.h"
+#endif
 
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceGuard.h>
@@ -29,6 +32,16 @@ at::ScalarType choose_dtype(int32_t asked, const Package& package, at::Device de
     return device.is_cpu() && small ? at::kFloat : stored;
 }
 
+// Whether packed matrices are wanted in the layout of the kernels that decode from them.
+bool reads_tiles(at::Device device, at::ScalarType dtype) {
+#ifdef STEER_CUDA
+    return device.is_cuda() && dtype != at::kFloat && cuda::decodes_packed(dtype == at::kHalf ? cuda::Stream::f16 : cuda::Stream::bf16);
+#else
+    static_cast<void>(device), static_cast<void>(dtype);
+    return false;
+#endif
+}
+
 class TorchBackend : public Backend {
   public:
     TorchBackend(std::shared_ptr<const Package> package, const BackendOptions& options, bool fused)
@@ -36,7 +49,7 @@ class TorchBackend : public Backend {
           options_(options),
           device_(choose_device(options.device)),
           dtype_(choose_dtype(options.dtype, *package_, device_)),
-          format_{dtype_, options.weights},
+          format_{dtype_, options.weights, fused && reads_tiles(device_, dtype_)},
           weight_bytes_(weight_bytes(*package_, format_)),
           cache_(package_->config, dtype_, device_),
           fused_(fused) {}

@@ -12,9 +12,19 @@ namespace {
 const void* pointer(const at::Tensor& tensor) { return tensor.const_data_ptr(); }
 const void* pointer(const std::optional<at::Tensor>& tensor) { return tensor ? tensor->const_data_ptr() : nullptr; }
 
-cuda::DecodeLayer layer_of(const BlockWeights& block) {
-    return {pointer(block.input_norm), pointer(block.post_norm), pointer(block.qkv),     pointer(block.qkv_bias), pointer(block.q_norm),
-            pointer(block.k_norm),     pointer(block.o),         pointer(block.gate_up), pointer(block.down)};
+// The matrix itself, or its tiles where it is packed.
+cuda::DecodeMatrix matrix_of(const at::Tensor& matrix, const PackedSlot& packed) {
+    if (!packed.tiles) return {pointer(matrix)};
+    const TiledMatrix& tiles = *packed.tiles;
+    return {pointer(tiles.codes), codes_of(tiles.form), pointer(tiles.scales), static_cast<int32_t>(tiles.group)};
+}
+
+cuda::DecodeLayer layer_of(const BlockWeights& block, const PackedWeights& packed, size_t layer) {
+    cuda::DecodeLayer made{pointer(block.input_norm), pointer(block.post_norm), pointer(block.qkv_bias), pointer(block.q_norm),
+                           pointer(block.k_norm), {}, {}, {}, {}};
+    cuda::DecodeMatrix* const places[kSlots.size()] = {&made.qkv, &made.o, &made.gate_up, &made.down};
+    for (size_t slot = 0; slot < kSlots.size(); slot++) *places[slot] = matrix_of(block.*kSlots[slot], packed.slot(layer, slot));
+    return made;
 }
 
 cuda::Stream type_of(at::ScalarType dtype) {
@@ -43,20 +53,20 @@ bool only_adds(const BatchRow& row) {
 
 } // namespace
 
-DecodePath::DecodePath(const ModelConfig& config, const RopeTable& rope, const at::Tensor& embedding, const at::Tensor& final_norm,
-                       const at::Tensor& head, const std::vector<BlockWeights>& blocks, at::Device device)
+DecodePath::DecodePath(const ModelConfig& config, const RopeTable& rope, const ModelWeights& weights,
+                       const std::vector<BlockWeights>& blocks, at::Device device)
     : device_(device),
       frequencies_(upload<float>(std::span<const float>(rope.frequencies), device)),
-      blocks_(blocks),
-      embedding_(embedding),
-      final_norm_(final_norm),
-      head_(head),
+      weights_(weights),
       tables_(config.layer_count, config.hidden_size, device),
-      memory_(config, embedding.scalar_type(), device) {
-    for (const BlockWeights& block : blocks_) layers_.push_back(layer_of(block));
-    model_ = {type_of(embedding.scalar_type()), config.layer_count, config.hidden_size, config.ffn_size, config.head_count,
-              config.kv_head_count, config.head_dim, config.vocab_size, config.norm_eps, rope.scale,
-              frequencies_.const_data_ptr<float>(), pointer(embedding), pointer(final_norm), pointer(head), layers_.data()};
+      memory_(config, weights.embedding.scalar_type(), device) {
+    weights_.blocks = blocks;
+    for (size_t layer = 0; layer < blocks.size(); layer++) layers_.push_back(layer_of(blocks[layer], weights_.packed, layer));
+    const cuda::Stream type = type_of(weights.embedding.scalar_type());
+    model_ = {type, config.layer_count, config.hidden_size, config.ffn_size, config.head_count, config.kv_head_count, config.head_dim,
+              config.vocab_size, config.norm_eps, rope.scale, frequencies_.const_data_ptr<float>(), pointer(weights_.embedding),
+              pointer(weights_.final_norm), {}, layers_.data()};
+    model_.head = weights_.packed.head().any() ? matrix_of({}, weights_.packed.head()) : matrix_of(weights_.head, {});
     check_cuda(cuda::decode_device(device.index(), about_), "asking the device");
 }
 

@@ -7,6 +7,7 @@
 #include "torch/decode_tables.h"
 #include "torch/decoder.h"
 #include "torch/step_graph.h"
+#include "torch/weights.h"
 
 #include <array>
 
@@ -14,9 +15,9 @@ namespace steer {
 
 class DecodePath {
   public:
-    // Of weights that stay where they are; head [vocab, H].
-    DecodePath(const ModelConfig& config, const RopeTable& rope, const at::Tensor& embedding, const at::Tensor& final_norm,
-               const at::Tensor& head, const std::vector<BlockWeights>& blocks, at::Device device);
+    // Of weights that stay where they are; what is packed lies in tiles. blocks: weights' own have gone to the modules.
+    DecodePath(const ModelConfig& config, const RopeTable& rope, const ModelWeights& weights, const std::vector<BlockWeights>& blocks,
+               at::Device device);
 
     // One new token in each row, pushed by adds alone, read by gauges alone.
     bool takes(const Batch& batch) const;
@@ -30,8 +31,7 @@ class DecodePath {
 
     at::Device device_;
     at::Tensor frequencies_;
-    std::vector<BlockWeights> blocks_; // keeps the weights that layers_ points to
-    at::Tensor embedding_, final_norm_, head_;
+    ModelWeights weights_; // keeps what layers_ and model_ point to
     std::vector<cuda::DecodeLayer> layers_;
     cuda::DecodeModel model_{};
     cuda::DecodeDevice about_{};

@@ -27,8 +27,8 @@ LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWe
       weights_(std::move(weights)),
       decoder_(config, code, weights_.blocks, device.is_cpu()),
       device_(device),
-      // An archive's code need not be decoder.py's; packed weights are the reference path's so far.
-      fused_(fused && device.is_cuda() && code.archive.empty() && !weights_.packed.any()) {
+      // An archive's code need not be decoder.py's; packed weights may lie so that only the reference path reads them.
+      fused_(fused && device.is_cuda() && code.archive.empty() && weights_.packed.all_in_tiles()) {
     weights_.blocks.clear(); // the modules own them now
 }
 
@@ -68,8 +68,7 @@ bool LayerLoop::run_fused(const Batch& batch, const CachePool& cache, Results& r
 #ifdef STEER_CUDA
     if (!fused_ || batch.is_cancelled()) return false;
     if (!decode_path_)
-        decode_path_ = std::make_unique<DecodePath>(config_, rope_, weights_.embedding, weights_.final_norm, weights_.head,
-                                                    decoder_.weights(), device_);
+        decode_path_ = std::make_unique<DecodePath>(config_, rope_, weights_, decoder_.weights(), device_);
     if (!decode_path_->takes(batch)) return false;
     decode_path_->run(batch, cache, results);
     return true;
@@ -85,7 +84,7 @@ at::Tensor LayerLoop::head(const at::Tensor& x, std::span<const LogitRow> wanted
     for (const LogitRow& row : wanted) tokens.push_back(row.token);
     const at::Tensor chosen = at::index_select(x, 0, upload<int64_t>(std::span<const int32_t>(tokens), device_)); // [n, H]
     const at::Tensor normed = decoder_.norm(chosen, weights_.final_norm);
-    return weights_.packed.head() ? packed_linear(normed, *weights_.packed.head()) : at::linear(normed, weights_.head);
+    return weights_.packed.head().any() ? weights_.packed.head_logits(normed) : at::linear(normed, weights_.head);
 }
 
 void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress) {
@@ -100,7 +99,7 @@ void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t mo
     std::vector<BlockWeights> blocks = decoder_.weights();
     for (size_t layer = 0; layer < blocks.size(); layer++) {
         for (size_t slot = 0; slot < kSlots.size(); slot++) // of what is packed there is nothing but room to move
-            if (weights_.packed.holds(layer, slot)) blocks[layer].*kSlots[slot] = at::Tensor();
+            if (weights_.packed.slot(layer, slot).any()) blocks[layer].*kSlots[slot] = at::Tensor();
         for_each_weight(blocks[layer], [&](const char*, auto& weight) {
             if constexpr (std::is_same_v<decltype(weight), at::Tensor&>) weight = weight.defined() ? move(weight) : weight;
             else if (weight) weight = move(*weight);

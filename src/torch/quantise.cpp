@@ -25,7 +25,7 @@ at::Tensor divisor(const at::Tensor& scales) { return scales.masked_fill(scales 
 
 void check_finite(const at::Tensor& scales, const std::string& name) {
     if (!scales.isfinite().all().item<bool>())
-        fail(STEER_ERR_FORMAT, "weight {} holds numbers that are not finite, or too large for packed weights; load it as stored", name);
+        fail(STEER_ERR_FORMAT, "{}: it holds numbers that are not finite, or too large for packed weights; load it as stored", name);
 }
 
 // groups [n, K/g, g] -> codes of the same shape; scales and zeros [n, K/g]
@@ -55,7 +55,7 @@ int64_t quantise_group(int32_t weights, int64_t columns, const std::string& name
     if (weights == STEER_WEIGHTS_INT8) return columns;
     for (const int64_t group : {128, 64, 32})
         if (columns % group == 0 && (weights == STEER_WEIGHTS_INT4 || group == 64)) return group;
-    fail(STEER_ERR_UNSUPPORTED, "weight {} has {} columns, {} does not divide them: use STEER_WEIGHTS_INT8 or load it as stored", name, columns,
+    fail(STEER_ERR_UNSUPPORTED, "{}: it has {} columns, which {} does not divide: use STEER_WEIGHTS_INT8 or load it as stored", name, columns,
          weights == STEER_WEIGHTS_INT4 ? 32 : 64);
 }
 

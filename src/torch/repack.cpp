@@ -63,6 +63,7 @@ PackedMatrix repack_int4(const StoredLinear& linear, const ReadPart& read) {
     matrix.scales = read(linear.scales).t().contiguous();
     at::Tensor zeros = split_words(read(linear.zeros), order).flatten(1); // [K/g, N]
     if (linear.zeros_stored_less_1) zeros = at::bitwise_and(zeros + 1, 15);
+    if (linear.zeros_are_8) zeros.fill_(8);
     matrix.zeros = zeros.t().contiguous();
     if (linear.order.tensor != nullptr) matrix.group_of = groups_of_columns(linear, read(linear.order));
     return matrix;

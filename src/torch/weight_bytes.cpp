@@ -15,9 +15,9 @@ uint64_t product(const std::vector<int64_t>& shape) {
     return count;
 }
 
-uint64_t quantised_bytes(int32_t packing, const WeightShape& weight) {
+uint64_t quantised_bytes(const Package& package, int32_t packing, const WeightShape& weight) {
     const uint64_t rows = static_cast<uint64_t>(weight.shape[0]), columns = static_cast<uint64_t>(weight.shape[1]);
-    const uint64_t groups = columns / static_cast<uint64_t>(quantise_group(packing, weight.shape[1], weight.name));
+    const uint64_t groups = columns / static_cast<uint64_t>(quantise_group(packing, weight.shape[1], fmt::format("{}: weight {}", package.folder, weight.name)));
     switch (packing) {
     case STEER_WEIGHTS_INT8: return rows * (columns + 4);
     case STEER_WEIGHTS_INT4: return rows * (columns / 2 + groups * 3);
@@ -53,12 +53,12 @@ uint64_t weight_bytes(const Package& package, const WeightFormat& format) {
             fail(STEER_ERR_UNSUPPORTED, "{}: is quantised already (weight {} is in blocks of {}): load it with STEER_WEIGHTS_AS_STORED",
                  package.folder, weight.name, dtype_name(linear.codes.tensor->dtype));
         unpacks = unpacks || (packed && !head);
-        if (weight.is_linear && packs) bytes += quantised_bytes(head ? STEER_WEIGHTS_INT8 : format.packing, weight);
+        if (weight.is_linear && packs) bytes += quantised_bytes(package, head ? STEER_WEIGHTS_INT8 : format.packing, weight);
         else bytes += packed ? repacked_bytes(linear) : plain;
         if (weight.is_linear && weight.name.starts_with("model.layers.0.")) room += plain;
     }
     if (packs && package.config.tied_head) // a head of its own, beside the embedding
-        bytes += quantised_bytes(STEER_WEIGHTS_INT8, {"model.embed_tokens.weight", {package.config.vocab_size, package.config.hidden_size}});
+        bytes += quantised_bytes(package, STEER_WEIGHTS_INT8, {"model.embed_tokens.weight", {package.config.vocab_size, package.config.hidden_size}});
     return bytes + (unpacks ? room : 0);
 }
 

@@ -41,8 +41,9 @@ class Loader {
 
     PackedMatrix quantised(const WeightLocation& place, int32_t packing, const std::string& name) {
         const int64_t rows = place.tensor->shape[0], columns = place.tensor->shape[1];
-        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, quantise_group(packing, columns, name), reader_.device());
-        reader_.visit_rows(place, [&](int64_t begin, const at::Tensor& numbers) { quantise_rows(matrix, begin, numbers, name); });
+        const std::string words = fmt::format("{}: weight {}", place.source->name(), name);
+        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, quantise_group(packing, columns, words), reader_.device());
+        reader_.visit_rows(place, [&](int64_t begin, const at::Tensor& numbers) { quantise_rows(matrix, begin, numbers, words); });
         return matrix;
     }
 
@@ -59,7 +60,7 @@ void load_slot(Loader& loader, size_t slot, const std::vector<std::string>& name
         block.*kSlots[slot] = loader.reader().stacked(names);
         return;
     }
-    for (const std::string& name : names) packed[slot].push_back(loader.packed(name));
+    for (const std::string& name : names) packed[slot].matrices.push_back(loader.packed(name));
 }
 
 BlockWeights load_block(Loader& loader, const ModelConfig& config, int32_t layer, PackedBlock& packed) {
@@ -85,9 +86,9 @@ BlockWeights load_block(Loader& loader, const ModelConfig& config, int32_t layer
 void load_head(Loader& loader, const Package& package, const WeightFormat& format, ModelWeights& weights) {
     const std::string name = package.config.tied_head ? "model.embed_tokens.weight" : "lm_head.weight";
     if (format.packing != STEER_WEIGHTS_AS_STORED)
-        weights.packed.set_head(loader.quantised(package.weight(name), STEER_WEIGHTS_INT8, name));
+        weights.packed.set_head(loader.quantised(package.weight(name), STEER_WEIGHTS_INT8, name), format.in_tiles);
     else if (package.config.tied_head) weights.head = weights.embedding;
-    else if (loader.packs(name)) weights.packed.set_head(loader.packed(name));
+    else if (loader.packs(name)) weights.packed.set_head(loader.packed(name), format.in_tiles);
     else weights.head = loader.reader().one(name);
 }
 
@@ -100,7 +101,7 @@ ModelWeights load_weights(const Package& package, const WeightFormat& format, at
     for (int32_t layer = 0; layer < package.config.layer_count; layer++) {
         PackedBlock packed;
         BlockWeights& block = weights.blocks.emplace_back(load_block(loader, package.config, layer, packed));
-        weights.packed.add(std::move(packed), block, loader.options());
+        weights.packed.add(std::move(packed), block, loader.options(), format.in_tiles);
     }
     weights.final_norm = loader.reader().one("model.norm.weight");
     load_head(loader, package, format, weights);

@@ -13,13 +13,9 @@
 //   scales [tiles, K / g, 8 row pairs] of 8 bytes: int4 {scale, zero} as halves for both rows; else a float for each
 #pragma once
 
-#include <cstdint>
+#include "kernels/host_device.h"
 
-#ifdef __CUDACC__
-#define STEER_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define STEER_HOST_DEVICE inline
-#endif
+#include <cstdint>
 
 namespace steer::cuda {
 
@@ -50,7 +46,7 @@ STEER_HOST_DEVICE constexpr uint32_t nf4_table(int plane, int first) {
 }
 
 // Byte i of the result is the byte of {b, a} that the lower three bits of nibble i name.
-STEER_HOST_DEVICE uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
+STEER_HOST_DEVICE inline uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
 #ifdef __CUDA_ARCH__
     return __byte_perm(a, b, selector);
 #else
@@ -64,7 +60,7 @@ STEER_HOST_DEVICE uint32_t permute(uint32_t a, uint32_t b, uint32_t selector) {
 }
 
 // Of four nibbles: bytes that are 255 where the top bit is set, and have their own top bit alone, or nothing, elsewhere.
-STEER_HOST_DEVICE uint32_t top_bits(uint32_t nibbles) {
+STEER_HOST_DEVICE inline uint32_t top_bits(uint32_t nibbles) {
 #ifdef __CUDA_ARCH__
     uint32_t result;
     asm("prmt.b32 %0, %1, %1, %2;" : "=r"(result) : "r"(0x80808080u), "r"(nibbles)); // with the top bit, a sign eight times
@@ -76,7 +72,7 @@ STEER_HOST_DEVICE uint32_t top_bits(uint32_t nibbles) {
 #endif
 }
 
-STEER_HOST_DEVICE uint32_t look_up_nf4(uint32_t nibbles, int plane) { // four of them; entries are below 128
+STEER_HOST_DEVICE inline uint32_t look_up_nf4(uint32_t nibbles, int plane) { // four of them; entries are below 128
     const uint32_t low = permute(nf4_table(plane, 0), nf4_table(plane, 4), nibbles);
     const uint32_t high = permute(nf4_table(plane, 8), nf4_table(plane, 12), nibbles);
     const uint32_t which = top_bits(nibbles);
@@ -84,7 +80,7 @@ STEER_HOST_DEVICE uint32_t look_up_nf4(uint32_t nibbles, int plane) { // four of
 }
 
 // words: a lane's codes of a tile. product: 0 or 1.
-template<Codes kCodes> STEER_HOST_DEVICE CodeOperand operand(const uint32_t (&words)[4 * kLaneLoads<kCodes>], int product, int plane) {
+template<Codes kCodes> STEER_HOST_DEVICE inline CodeOperand operand(const uint32_t (&words)[4 * kLaneLoads<kCodes>], int product, int plane) {
     const uint32_t first = words[2 * product], second = words[2 * product + 1];
     if constexpr (kCodes == Codes::int8) {
         return {{first, words[4 + 2 * product], second, words[5 + 2 * product]}};
@@ -99,8 +95,8 @@ template<Codes kCodes> STEER_HOST_DEVICE CodeOperand operand(const uint32_t (&wo
 
 // x as fixed point: for each 64 columns X = x / unit, |X| <= 32512, and X = 256 high + low with two bytes.
 constexpr float kFixedMax = 32512.0f;
-STEER_HOST_DEVICE int32_t high_byte(int32_t fixed) { return (fixed + 128) >> 8; }
-STEER_HOST_DEVICE int32_t low_byte(int32_t fixed) { return fixed - 256 * high_byte(fixed); }
+STEER_HOST_DEVICE inline int32_t high_byte(int32_t fixed) { return (fixed + 128) >> 8; }
+STEER_HOST_DEVICE inline int32_t low_byte(int32_t fixed) { return fixed - 256 * high_byte(fixed); }
 
 struct RowPairScales {
     float scale[2];
@@ -109,7 +105,7 @@ struct RowPairScales {
 
 // What a tile adds to y of one row of the matrix. products[plane]: the sums of codes times x's high and low bytes; sum: of X.
 template<Codes kCodes>
-STEER_HOST_DEVICE float tile_value(const int32_t (&products)[kPlanes<kCodes>][2], int32_t sum, float unit, float scale, int32_t zero) {
+STEER_HOST_DEVICE inline float tile_value(const int32_t (&products)[kPlanes<kCodes>][2], int32_t sum, float unit, float scale, int32_t zero) {
     const int32_t first = 256 * products[0][0] + products[0][1];
     if constexpr (kCodes == Codes::int8) return static_cast<float>(first) * (unit * scale);
     else if constexpr (kCodes == Codes::int4) return static_cast<float>(first - zero * sum) * (unit * scale);
