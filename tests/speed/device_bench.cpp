@@ -2,15 +2,18 @@
 // input is a JSON request, each line of standard output its answer, {"error": words} where it failed.
 //
 //   {"ceilings": true}   -> {"read_gb_s", "matmul_tflop_s", "empty_kernel_us", "empty_kernel_overlapping_us"}
-//   {"model": {"layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "vocab", "tied", "qwen3"}}
-//     bf16 weights -> {"bytes_per_token": of weights that a token reads}
+//   {"model": {"layers", "hidden", "ffn", "heads", "kv_heads", "head_dim", "vocab", "tied", "qwen3"},
+//    "weights": "as_stored", "int8", "int4" or "nf4"}
+//     bf16 weights, or packed as a model's are on loading -> {"bytes_per_token": of weights that a token reads}
 //   {"context": positions, "rows": conversations, "steer": "off" or "all+4", "steps": tokens, "reference": bool}
 //     greedy -> {"wall_ms": [of each step], "device_ms": [likewise, between the step's first and last work]}
 // steer all+4: an add at every layer, its strength another one at every token, and four gauges.
 #include "ceilings.h"
 
 #include "files/error.h"
+#include "kernels/cuda/decode.h"
 #include "torch/layer_loop.h"
+#include "torch/quantise.h"
 #include "torch/queue.h"
 
 #include <ATen/ops/empty.h>
@@ -22,6 +25,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <dlfcn.h>
@@ -92,13 +96,20 @@ ModelConfig config_of(const json& from) {
     return config;
 }
 
+int32_t packing_of(const std::string& name) {
+    const std::array<const char*, 4> names{"as_stored", "int8", "int4", "nf4"}; // as STEER_WEIGHTS_*
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) fail(STEER_ERR_ARG, "weights: {} is none of as_stored, int8, int4 and nf4", name);
+    return static_cast<int32_t>(found - names.begin());
+}
+
 class Bench {
   public:
     json answer(const json& request) {
         const c10::InferenceMode inference;
         const c10::DeviceGuard guard(device_);
         if (request.contains("ceilings")) return ceilings();
-        if (request.contains("model")) return make(config_of(request.at("model")));
+        if (request.contains("model")) return make(config_of(request.at("model")), packing_of(request.value("weights", "as_stored")));
         return run(request);
     }
 
@@ -123,29 +134,54 @@ class Bench {
                 {"empty_kernel_us", empty_kernel_us(false)}, {"empty_kernel_overlapping_us", empty_kernel_us(true)}};
     }
 
-    json make(const ModelConfig& config) {
+    json make(const ModelConfig& config, int32_t packing) {
         cache_.reset(), loop_.reset(), reference_.reset();
         config_ = config;
         const int64_t h = config.hidden_size, q = config.query_size(), kv = config.kv_size(), f = config.ffn_size;
         ModelWeights weights;
+        bytes_ = 0;
         weights.embedding = random({config.vocab_size, h}, 0.02);
         weights.final_norm = at::ones({h}, options_);
-        weights.head = config.tied_head ? weights.embedding : random({config.vocab_size, h}, 0.02);
-        int64_t numbers = int64_t{config.vocab_size} * h;
+        make_head(config, packing, weights);
         for (int32_t layer = 0; layer < config.layer_count; layer++) {
             BlockWeights block;
+            PackedBlock packed;
             block.input_norm = at::ones({h}, options_), block.post_norm = at::ones({h}, options_);
-            block.qkv = random({q + 2 * kv, h}, 0.02), block.o = random({h, q}, 0.02);
-            block.gate_up = random({2 * f, h}, 0.02), block.down = random({h, f}, 0.02);
+            make_slot(0, {q + 2 * kv, h}, packing, block, packed), make_slot(1, {h, q}, packing, block, packed);
+            make_slot(2, {2 * f, h}, packing, block, packed), make_slot(3, {h, f}, packing, block, packed);
             if (config.qkv_bias) block.qkv_bias = random({q + 2 * kv}, 0.02);
             if (config.qk_norm) block.q_norm = at::ones({config.head_dim}, options_), block.k_norm = at::ones({config.head_dim}, options_);
-            numbers += block.qkv.numel() + block.o.numel() + block.gate_up.numel() + block.down.numel();
+            weights.packed.add(std::move(packed), block, options_, cuda::decodes_packed(cuda::Stream::bf16));
             weights.blocks.push_back(std::move(block));
         }
         loop_ = std::make_unique<LayerLoop>(config, DecoderCode{}, weights, device_);
         reference_ = std::make_unique<LayerLoop>(config, DecoderCode{}, weights, device_, false);
         cache_ = std::make_unique<CachePool>(config, at::kBFloat16, device_);
-        return {{"bytes_per_token", numbers * 2}};
+        return {{"bytes_per_token", bytes_}};
+    }
+
+    PackedMatrix packed(const at::Tensor& numbers, int32_t packing) {
+        const int64_t rows = numbers.size(0), columns = numbers.size(1), group = quantise_group(packing, columns, "random");
+        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, group, device_);
+        constexpr int64_t kPiece = 4096;
+        for (int64_t row = 0; row < rows; row += kPiece) quantise_rows(matrix, row, numbers.narrow(0, row, std::min(kPiece, rows - row)), "random");
+        for_each_tensor(matrix, [&](at::Tensor& tensor) { bytes_ += tensor.nbytes(); });
+        return matrix;
+    }
+
+    void make_slot(size_t slot, std::initializer_list<int64_t> shape, int32_t packing, BlockWeights& block, PackedBlock& into) {
+        const at::Tensor numbers = random(shape, 0.02);
+        if (packing != STEER_WEIGHTS_AS_STORED) return into[slot].matrices.push_back(packed(numbers, packing));
+        bytes_ += numbers.nbytes();
+        block.*kSlots[slot] = numbers;
+    }
+
+    void make_head(const ModelConfig& config, int32_t packing, ModelWeights& weights) {
+        const at::Tensor head = config.tied_head ? weights.embedding : random({config.vocab_size, config.hidden_size}, 0.02);
+        if (packing != STEER_WEIGHTS_AS_STORED)
+            return weights.packed.set_head(packed(head, STEER_WEIGHTS_INT8), cuda::decodes_packed(cuda::Stream::bf16));
+        weights.head = head;
+        bytes_ += head.nbytes();
     }
 
     json run(const json& request) {
@@ -217,6 +253,7 @@ class Bench {
     std::unique_ptr<LayerLoop> loop_, reference_;
     std::unique_ptr<CachePool> cache_;
     std::vector<int32_t> ids_;
+    uint64_t bytes_ = 0; // of weights that a token reads
 };
 
 } // namespace
