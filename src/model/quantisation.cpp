@@ -48,7 +48,8 @@ QuantConfig parse_gptq(const Reader& reader) {
         fail(STEER_ERR_UNSUPPORTED, "{}: \"quantization_config\": \"dynamic\" is not supported: {}", reader.name(), kFix);
     const std::string format = get_string_or(reader.json(), "checkpoint_format", reader.name(), "gptq");
     if (format != "gptq" && format != "gptq_v2") reader.refuse("checkpoint_format", quote(format), "\"gptq\" or \"gptq_v2\"");
-    return {QuantMethod::gptq, reader.group_size("group_size"), format == "gptq"};
+    const bool act_order = get_bool_or(reader.json(), "desc_act", reader.name(), false);
+    return {QuantMethod::gptq, reader.group_size("group_size"), format == "gptq", act_order};
 }
 
 QuantConfig parse_awq(const Reader& reader) {
@@ -57,14 +58,14 @@ QuantConfig parse_awq(const Reader& reader) {
     for (char& c : version) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     if (version != "gemm") reader.refuse("version", quote(version), "\"gemm\"");
     reader.need_bool("zero_point", true, true);
-    return {QuantMethod::awq, reader.group_size("group_size"), false};
+    return {QuantMethod::awq, reader.group_size("group_size")};
 }
 
 QuantConfig parse_bitsandbytes(const Reader& reader) {
     reader.need_bool("load_in_8bit", false, false);
     reader.need_bool("load_in_4bit", false, true);
     reader.need_text("bnb_4bit_quant_type", "fp4", "nf4");
-    return {QuantMethod::nf4, 0, false};
+    return {QuantMethod::nf4};
 }
 
 } // namespace

@@ -19,6 +19,7 @@ struct QuantConfig {
     QuantMethod method = QuantMethod::none;
     int64_t group_size = 0;           // columns that share a scale; -1: all of a row. nf4: each matrix says its own
     bool zeros_stored_less_1 = false; // GPTQ's older form
+    bool act_order = false;           // GPTQ: groups are no runs of columns; each matrix says which, this is only to know its size
 };
 
 // config: the whole config.json. What is not supported is refused with the field's name.
