@@ -20,16 +20,18 @@ CHUNK = 128  # positions at a time: logits of large vocabularies take room
 
 
 def demo_talks():
-    """What the demo model can say: its held-out contrast pairs as talks of one turn, in both voices."""
-    lines = [json.loads(line) for line in (DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()]
-    turn = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>\n"
-    return [turn.format(pair["prompt"], pair[voice]) for pair in lines if pair["split"] == "held_out" for voice in ("negative", "positive")]
+    """What the demo model can say: replies in both voices on topics that it was trained on, and what stands before each."""
+    pairs = [json.loads(line) for line in (DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()]
+    before = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    return [(before.format(pair["prompt"]), pair[voice] + "<|im_end|>")
+            for pair in [pair for pair in pairs if pair["split"] == "train"][::8] for voice in ("negative", "positive")]
 
 
 def default_text(folder):
+    """A name, and texts with what stands before each, which is read but not counted."""
     if folder.resolve() == (DEMO / "model").resolve():
-        return "its held-out contrast pairs", demo_talks()
-    return "README.md", [(ROOT / "README.md").read_text(encoding="utf-8")]
+        return "replies on topics that it was trained on", demo_talks()
+    return "README.md", [("", (ROOT / "README.md").read_text(encoding="utf-8"))]
 
 
 def percentile(values, share):
@@ -42,7 +44,7 @@ def perplexity(log_probs):
 
 
 def figures(told):
-    """told: every position's of all pieces of the text."""
+    """told: of every position that has a next id in all pieces of the text."""
     kl = told["kl"]
     return {"positions": len(kl), "kl_mean": math.fsum(kl) / len(kl), "kl_p99": percentile(kl, 0.99), "kl_max": max(kl),
             "agreement": 100 * sum(told["agree"]) / len(kl), "perplexity_reference": perplexity(told["reference"]),
@@ -55,23 +57,29 @@ class Comparison:
         self.common = {"dtype": DTYPES[dtype], "device": device}
         self.reference = program.ask(json.dumps({"open": "reference", "folder": str(against), "weights": 0, **self.common}))
 
+    def encode(self, text):
+        return self.program.ask(json.dumps({"encode": text}))["ids"] if text else []
+
     def pieces(self, texts, window):
-        """Ids of the texts, cut to what a conversation may hold; a piece of one id has no next one."""
+        """Ids of the texts, cut to what a conversation may hold, and the first position of each that counts."""
         longest = min(window, self.reference["context_max"])
-        for text in texts:
-            ids = self.program.ask(json.dumps({"encode": text}))["ids"]
-            yield from (piece for at in range(0, len(ids), longest) if len(piece := ids[at: at + longest]) > 1)
+        for before, text in texts:
+            head = self.encode(before)
+            ids, first = head + self.encode(text), max(len(head) - 1, 0)
+            for at in range(0, len(ids) - 1, longest):
+                yield ids[at: at + longest], max(first - at, 0)
 
     def row(self, weights, pieces):
         packed = self.program.ask(json.dumps({"open": "packed", "folder": str(self.folder), "weights": WEIGHTS.index(weights),
                                               **self.common}))
         told = {"kl": [], "agree": [], "reference": [], "packed": []}
-        for i, piece in enumerate(pieces):
-            answer = self.program.ask(json.dumps({"compare": piece, "chunk": CHUNK}))
+        for i, (ids, first) in enumerate(pieces):
+            answer = self.program.ask(json.dumps({"compare": ids, "chunk": CHUNK}))
             for name, values in told.items():
-                values += answer[name]
-            print(f"bench: {weights}, text {i + 1} of {len(pieces)}\r", end="", file=sys.stderr)
-        print(file=sys.stderr)
+                values += answer[name][first:]
+            if sys.stderr.isatty():
+                print(f"bench: {weights}, piece {i + 1} of {len(pieces)}", end="\r", file=sys.stderr)
+        print(f"bench: {weights}: {len(pieces)} pieces read", file=sys.stderr)
         return {"weights": weights, **figures(told), "weight_bytes_reference": self.reference["weight_bytes"],
                 "weight_bytes": packed["weight_bytes"]}
 
@@ -88,7 +96,7 @@ def run(options, dtype):
     """Rows of all formats, and words on what was read."""
     folder = options.quality
     against = options.against or folder
-    name, texts = (options.text.name, [options.text.read_text(encoding="utf-8")]) if options.text else default_text(against)
+    name, texts = (options.text.name, [("", options.text.read_text(encoding="utf-8"))]) if options.text else default_text(against)
     formats = options.weights or (["as_stored"] if options.against else list(WEIGHTS[1:]))
     program = Program("quality_bench", [options.program.with_name("quality_bench")])
     comparison = Comparison(program, folder.resolve(), against.resolve(), dtype, options.device)

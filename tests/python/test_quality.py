@@ -35,7 +35,7 @@ def text(tmp_path_factory):
 
 def logits_of(probe, tmp_path, folder, weights, pieces):
     state = StateProbe(probe("state_probe"), tmp_path).open(folder, weights=weights)
-    made = [state.begin(1, len(piece)).run([Row(piece)])[0].logits[:, : real_vocabulary()] for piece in pieces]
+    made = [state.begin(1, len(piece)).run([Row(piece)])[0].logits[:-1, : real_vocabulary()] for piece in pieces]
     state.close()
     return np.concatenate(made).astype(np.float64)
 
@@ -52,10 +52,9 @@ def pieces_of(folder, text):
 
 
 def expected(p, q, pieces):
-    kl = (np.exp(p) * (p - q)).sum(axis=1)
-    starts = np.cumsum([0, *map(len, pieces)])
-    here = np.concatenate([np.arange(a, b - 1) for a, b in zip(starts, starts[1:], strict=False)])
-    following = np.concatenate([piece[1:] for piece in pieces])
+    """Of every position that is followed by another in its piece."""
+    kl, following = (np.exp(p) * (p - q)).sum(axis=1), np.concatenate([piece[1:] for piece in pieces])
+    here = np.arange(len(following))
     return {"positions": len(kl), "kl_mean": kl.mean(), "kl_p99": np.percentile(kl, 99, method="inverted_cdf"), "kl_max": kl.max(),
             "agreement": 100 * (p.argmax(axis=1) == q.argmax(axis=1)).mean(),
             "perplexity_reference": np.exp(-p[here, following].mean()), "perplexity": np.exp(-q[here, following].mean())}
@@ -102,15 +101,22 @@ def test_a_model_as_stored_is_itself(torch_library, probe, folders, text):
     assert row["kl_max"] == 0.0 and row["agreement"] == 100.0 and row["perplexity"] == row["perplexity_reference"]
 
 
-def test_the_demo_models_text_is_its_own(torch_library, probe):
+def test_only_replies_count_of_the_demo_models_talks(torch_library, probe):
+    talks, lines = quality.demo_talks(), (quality.DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()
+    pair = json.loads(lines[0])
+    assert pair["split"] == "train" and len(talks) == len(set(talks)) > 50
+    program = quality.Program("quality_bench", [probe("quality_bench")])
+    comparison = quality.Comparison(program, quality.DEMO / "model", quality.DEMO / "model", "float32", "cpu")
     with sc.Model(quality.DEMO / "model", residency=sc.RESIDENCY_NONE) as model:
-        talks = quality.demo_talks()
-        assert len(talks) == len(set(talks)) > 50
-        marks = [model.encode(talk, sc.TEXT_SPECIAL) for talk in talks]
-        talk = quality.json.loads((quality.DEMO / "contrast.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-        assert talk["split"] == "held_out"
-        chat = model.chat_format([("user", talk["prompt"]), ("assistant", talk["positive"])], flags=0)
-        assert talks[-1] == chat and max(map(len, marks)) < 512
+        ids, marks = model.chat_encode([("user", pair["prompt"]), ("assistant", pair["positive"])], flags=0)
+        last = max(i for i, mark in enumerate(marks) if mark)
+        assert list(comparison.pieces(talks[1:2], 512)) == [(ids[: last + 1], marks.index(1) - 1)]
+        cut = list(comparison.pieces(talks[1:2], 8))
+        together = [one for piece, _ in cut for one in piece]
+        assert together == ids[: len(together)] and last <= len(together) <= last + 1  # a last id alone has nothing before it
+        counted = [8 * i + at for i, (piece, first) in enumerate(cut) for at in range(first, len(piece))]
+        assert counted == list(range(marks.index(1) - 1, len(together)))
+    program.close()
 
 
 def test_the_command_writes_a_table_and_rows(torch_library, probe, folders, text, tmp_path):

@@ -7,8 +7,8 @@
 //     control tokens are read -> {"ids"}; of the reference's tokenizer
 //   {"compare": ids, "chunk": positions computed at a time}
 //     the ids as one conversation, from its start on; ids beyond the tokenizer are padding and have no share
-//     -> {"kl": [of each position, nats, of packed from reference], "agree": [1: the same likeliest id],
-//         "reference", "packed": [log-probability of the id that follows, of each position but the last]}
+//     -> of each position but the last: {"kl": [nats, of packed from reference], "agree": [1: the same likeliest id],
+//        "reference", "packed": [log-probability of the id that follows]}
 #include "files/error.h"
 #include "text/tokenizer.h"
 #include "torch/open.h"
@@ -122,11 +122,11 @@ class Bench {
         const std::vector<float> ours = reference_.logits(ids, begin, count), theirs = packed_.logits(ids, begin, count);
         const size_t width = reference_.vocab_size(), real = std::min(width, static_cast<size_t>(tokenizer_->size()));
         for (size_t i = 0; i < static_cast<size_t>(count); i++) {
+            const size_t next = static_cast<size_t>(begin) + i + 1;
+            if (next == ids.size()) break;
             const std::vector<double> p = log_softmax(&ours[i * width], real), q = log_softmax(&theirs[i * width], real);
             told_["kl"].push_back(divergence(p, q));
             told_["agree"].push_back(likeliest(p) == likeliest(q) ? 1 : 0);
-            const size_t next = static_cast<size_t>(begin) + i + 1;
-            if (next == ids.size()) continue;
             told_["reference"].push_back(p.at(static_cast<size_t>(ids[next])));
             told_["packed"].push_back(q.at(static_cast<size_t>(ids[next])));
         }
