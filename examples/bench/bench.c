@@ -1,7 +1,7 @@
 /* Our side of the benchmark: a host in C that answers one line of JSON to each line it reads. bench.py leads, so that runs of
  * this program and of its peers take turns in the same minutes.
  *
- *     steer_bench MODEL_FOLDER DEVICE DTYPE THREADS          DTYPE: auto float32 bfloat16 float16
+ *     steer_bench MODEL_FOLDER DEVICE DTYPE THREADS WEIGHTS     DTYPE: auto float32 bfloat16 float16; WEIGHTS: as_stored int8 int4 nf4
  *     > run plain|steered PROMPT_TOKENS NEW_TOKENS           greedy, never ends early
  *     < {"first_token_ms": .., "tokens_per_second": .., "tokens": [..], "gauge": ..}
  *
@@ -138,9 +138,16 @@ static int32_t dtype_of(const char *name) {
     return STEER_DTYPE_AUTO;
 }
 
+static int32_t weights_of(const char *name) {
+    if (strcmp(name, "int8") == 0) return STEER_WEIGHTS_INT8;
+    if (strcmp(name, "int4") == 0) return STEER_WEIGHTS_INT4;
+    if (strcmp(name, "nf4") == 0) return STEER_WEIGHTS_NF4;
+    return STEER_WEIGHTS_AS_STORED;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 5) {
-        fprintf(stderr, "usage: steer_bench MODEL_FOLDER DEVICE DTYPE THREADS   (./run bench calls it)\n");
+    if (argc != 6) {
+        fprintf(stderr, "usage: steer_bench MODEL_FOLDER DEVICE DTYPE THREADS WEIGHTS   (./run bench calls it)\n");
         return 2;
     }
     steer_error err = {0};
@@ -153,6 +160,7 @@ int main(int argc, char **argv) {
     steer_model_options_init(&options, sizeof options);
     options.device = argv[2];
     options.dtype = dtype_of(argv[3]);
+    options.weights = weights_of(argv[5]);
     double begin = now_ms();
     if (steer_model_load(argv[1], &options, &model, &err) != STEER_OK) return failed("load", &err);
     double load_ms = now_ms() - begin;

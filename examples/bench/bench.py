@@ -48,9 +48,13 @@ def real_vocabulary(folder):
     return max(list(tokenizer["model"]["vocab"].values()) + [token["id"] for token in tokenizer["added_tokens"]]) + 1
 
 
-def measure(folder, options):
-    dtype = options.dtype or ("bfloat16" if options.device.startswith("cuda") else "float32")
-    runners = [Runner("libsteer", [options.program, folder, options.device, dtype, options.threads])]
+def dtype_of(options):
+    return options.dtype or ("bfloat16" if options.device.startswith("cuda") else "float32")
+
+
+def measure(folder, options, weights):
+    dtype = dtype_of(options)
+    runners = [Runner("libsteer", [options.program, folder, options.device, dtype, options.threads, weights])]
     if options.peer == "transformers":
         runners.append(Runner("transformers", [sys.executable, HERE / "peer_transformers.py", folder, options.device, dtype,
                                                options.threads, real_vocabulary(folder)]))
@@ -67,7 +71,7 @@ def measure(folder, options):
     abouts = {runner.name: runner.about for runner in runners}
     for runner in runners:
         runner.close()
-    return {"model": folder.name, "dtype": dtype, "about": abouts,
+    return {"model": folder.name, "dtype": dtype, "weights": weights, "about": abouts,
             "runs": {f"{name} {kind}": values for (name, kind), values in results.items()}}
 
 
@@ -88,7 +92,7 @@ def table(results, options):
              "|---|---|---|---|---|---|"]
     notes = []
     for result in results:
-        speeds = {}
+        speeds, packed = {}, "" if result["weights"] == "as_stored" else f", {result['weights']} weights"
         for name in ("libsteer", "transformers"):
             if f"{name} plain" not in result["runs"]:
                 continue
@@ -97,10 +101,10 @@ def table(results, options):
             speeds[name] = {kind: statistics.median(speed[kind]) for kind in KINDS}
             first = [run["first_token_ms"] for run in runs["steered"]]
             prompt = [options.prompt / ms * 1e3 for ms in first]
-            lines.append(f"| {result['model']}, {result['dtype']} | {name} | {spread(speed['plain'], 1)} | {spread(speed['steered'], 1)} | "
+            lines.append(f"| {result['model']}, {result['dtype']}{packed if name == 'libsteer' else ''} | {name} | {spread(speed['plain'], 1)} | {spread(speed['steered'], 1)} | "
                          f"{spread(prompt, 0)} | {spread(first, 1)} |")
         cost = 100 * (1 - speeds["libsteer"]["steered"] / speeds["libsteer"]["plain"])
-        note = f"{result['model']}: steering and gauges cost libsteer {cost:.1f} % of its speed"
+        note = f"{result['model']}{packed}: steering and gauges cost libsteer {cost:.1f} % of its speed"
         if "transformers" in speeds:
             times = {kind: speeds["libsteer"][kind] / speeds["transformers"][kind] for kind in KINDS}
             note += (f"; it makes {times['plain']:.2f} times the tokens of transformers without and {times['steered']:.2f} times with steering; "
@@ -130,15 +134,26 @@ def measure_sizes(options):
         write_docs(text, "sizes")
 
 
+def measure_quality(options):
+    import quality
+    rows, words = quality.run(options, dtype_of(options))
+    text = f"{heading_line(options)}\n\n{words}\n\n{quality.table(rows)}"
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps({"device": device_name(options.device), "text": words, "rows": rows}, indent=1), encoding="utf-8")
+    if options.write:
+        write_docs(text, "quality", "quantised_weights.md")
+
+
 def heading_line(options):
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers"))
     command = shlex.join(["./run", "bench", *options.arguments])
     return f"{device_name(options.device)}; {options.threads} threads; {datetime.date.today()}; {versions}; `{command}`"
 
 
-def write_docs(text, heading):
-    """Replaces the part between this heading's marks in docs/benchmarks.md."""
-    path = ROOT / "docs/benchmarks.md"
+def write_docs(text, heading, page="benchmarks.md"):
+    """Replaces the part between this heading's marks in a page of docs/."""
+    path = ROOT / "docs" / page
     begin, end = f"<!-- bench {heading} -->", f"<!-- end {heading} -->"
     old = path.read_text(encoding="utf-8")
     if begin not in old:
@@ -167,19 +182,30 @@ def main():
     parser.add_argument("--steps", type=int, default=48, help="tokens of a run, with --sizes")
     parser.add_argument("--batches", type=listed(int), default=[1], metavar="1,2,..")
     parser.add_argument("--contexts", type=listed(int), default=[128], metavar="128,4096,..")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
+    parser.add_argument("--weights", type=listed(str), metavar="int8,int4,nf4", help="how libsteer packs the weights while it loads them; several: "
+                        "one after the other; default: as_stored, with --quality int8,int4,nf4")
+    parser.add_argument("--quality", type=Path, metavar="FOLDER", help="instead of speed: what packed weights change in what a model says (quality.py)")
+    parser.add_argument("--against", type=Path, metavar="FOLDER", help="with --quality: the reference, where FOLDER is quantised already")
+    parser.add_argument("--text", type=Path, metavar="FILE", help="with --quality: what is read; default: README.md, for the demo model talks of its own")
+    parser.add_argument("--window", type=int, default=512, help="with --quality: tokens of a piece of the text")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md, with --quality docs/quantised_weights.md")
     options = parser.parse_args()
     hidden = {"--program", "--scratch"}
     words = sys.argv[1:]
     options.arguments = [Path(w).name if i > 0 and words[i - 1] == "--json" else w for i, w in enumerate(words)
                          if w not in hidden and (i == 0 or words[i - 1] not in hidden)]
+    unknown = set(options.weights or []) - {"as_stored", "int8", "int4", "nf4"}
+    if unknown:
+        sys.exit(f"bench: --weights takes some of as_stored, int8, int4, nf4, not {', '.join(sorted(unknown))}")
+    if options.quality:
+        return measure_quality(options)
     if options.sizes:
         return measure_sizes(options)
     folders = options.model
     if not folders:
         from make_checkpoint import make_checkpoint
         folders = [ROOT / "examples/demo_model/model", make_checkpoint(options.scratch, ROOT / "examples/demo_model/model")]
-    results = [measure(folder.resolve(), options) for folder in folders]
+    results = [measure(folder.resolve(), options, weights) for folder in folders for weights in options.weights or ["as_stored"]]
     text = report(results, options)
     print(text)
     if options.json:

@@ -80,7 +80,8 @@ void ChatHost::load(Signals& signals) {
         throw std::runtime_error("the demo model is not here; name a Hugging Face folder with --model");
     }
     LoadingBar bar(model_name(model_path_));
-    ModelSettings settings{model_path_, options_.device, options_.dtype, options_.allow_code, [&](float fraction) {
+    ModelSettings settings{model_path_, options_.device, options_.dtype, options_.weights, options_.allow_code,
+                           [&](float fraction) {
                                bar.show(fraction);
                                return !signals.interrupted();
                            }};
@@ -142,8 +143,10 @@ void ChatHost::open_session() {
 std::vector<std::string> ChatHost::banner() const {
     const std::string place = info_.device < 0 ? "CPU" : "CUDA device " + std::to_string(info_.device);
     std::vector<std::string> lines;
+    const bool packed = info_.weights != STEER_WEIGHTS_AS_STORED;
     lines.push_back("model    " + model_name(model_path_) + ", " + std::to_string(info_.layer_count) + " layers, " +
-                    dtype_name(info_.dtype) + " on " + place);
+                    dtype_name(info_.dtype) + (packed ? std::string(" with ") + weights_name(info_.weights) + " weights" : "") +
+                    " on " + place);
     if (!persona_) {
         lines.push_back("persona  none");
         return lines;

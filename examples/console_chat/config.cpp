@@ -41,6 +41,7 @@ std::map<std::string, Setter> setters(Options& o) {
         {"model.path", text(o.model)},
         {"model.device", with([&o](const std::string& v, const std::string& w) { o.device = parse_device(v, w); })},
         {"model.dtype", with([&o](const std::string& v, const std::string& w) { o.dtype = parse_dtype(v, w); })},
+        {"model.weights", with([&o](const std::string& v, const std::string& w) { o.weights = parse_weights(v, w); })},
         {"generation.temperature",
          with([&o](const std::string& v, const std::string& w) { o.temperature = parse_number_in(v, w, 0, 100); })},
         {"generation.top_p",

@@ -28,6 +28,7 @@ Model load_model(const ModelSettings& settings) {
     steer_model_options options;
     steer_model_options_init(&options, sizeof options);
     options.dtype = settings.dtype;
+    options.weights = settings.weights;
     options.flags = settings.allow_code ? STEER_MODEL_ALLOW_CODE : 0u;
     options.device = settings.device.empty() ? nullptr : settings.device.c_str();
     if (settings.progress) {

@@ -40,6 +40,7 @@ struct ModelSettings {
     std::string path;
     std::string device; // empty: the library chooses
     int32_t dtype = STEER_DTYPE_AUTO;
+    int32_t weights = STEER_WEIGHTS_AS_STORED;
     bool allow_code = false;
     std::function<bool(float)> progress; // false: stop
 };

@@ -43,6 +43,8 @@ void describe(CLI::App& app, Options& o) {
                 [&](const std::string& text) { o.device = parse_device(text, "--device"); });
     text_option(app, "--dtype", "auto, float32, bfloat16 or float16 [auto]", "TYPE",
                 [&](const std::string& text) { o.dtype = parse_dtype(text, "--dtype"); });
+    text_option(app, "--weights", "as_stored, or packed while they are loaded: int8, int4 or nf4 [as_stored]", "FORMAT",
+                [&](const std::string& text) { o.weights = parse_weights(text, "--weights"); });
     app.add_flag("--allow-code", o.allow_code, "the model folder may hold TorchScript, which is code");
     text_option(app, "--temperature", "0 always takes the likeliest token [0.7]", "NUMBER",
                 [&](const std::string& text) { o.temperature = parse_number_in(text, "--temperature", 0, 100); });
@@ -59,6 +61,19 @@ void describe(CLI::App& app, Options& o) {
 
 const char* unit_name(int32_t unit) {
     return unit == STEER_UNIT_RELATIVE ? "relative" : unit == STEER_UNIT_GAPS ? "gaps" : "raw";
+}
+
+const char* weights_name(int32_t weights) {
+    switch (weights) {
+    case STEER_WEIGHTS_INT8:
+        return "int8";
+    case STEER_WEIGHTS_INT4:
+        return "int4";
+    case STEER_WEIGHTS_NF4:
+        return "nf4";
+    default:
+        return "as_stored";
+    }
 }
 
 Options read_options(int argc, const char* const* argv) {

@@ -29,6 +29,7 @@ struct Options {
     std::string config;
     std::string device; // empty: the library chooses
     int32_t dtype = STEER_DTYPE_AUTO;
+    int32_t weights = STEER_WEIGHTS_AS_STORED;
     bool allow_code = false;
     float temperature = 0.7f, top_p = 0.9f;
     uint64_t seed = 0; // 0: a fresh one
@@ -46,5 +47,6 @@ struct Options {
 Options read_options(int argc, const char* const* argv);
 
 const char* unit_name(int32_t unit);
+const char* weights_name(int32_t weights);
 
 } // namespace chat

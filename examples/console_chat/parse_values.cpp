@@ -72,6 +72,13 @@ int32_t parse_dtype(const std::string& text, const std::string& what) {
     refuse(what, text, "auto, float32, bfloat16 or float16");
 }
 
+int32_t parse_weights(const std::string& text, const std::string& what) {
+    for (int32_t weights : {STEER_WEIGHTS_AS_STORED, STEER_WEIGHTS_INT8, STEER_WEIGHTS_INT4, STEER_WEIGHTS_NF4}) {
+        if (text == weights_name(weights)) return weights;
+    }
+    refuse(what, text, "as_stored, int8, int4 or nf4");
+}
+
 std::string parse_device(const std::string& text, const std::string& what) {
     if (text == "auto") return {};
     int index = 0;

@@ -14,6 +14,7 @@ uint64_t parse_seed(const std::string& text, const std::string& what);
 LayerRange parse_layer_range(const std::string& text, const std::string& what);
 int32_t parse_unit(const std::string& text, const std::string& what);
 int32_t parse_dtype(const std::string& text, const std::string& what);
+int32_t parse_weights(const std::string& text, const std::string& what);
 std::string parse_device(const std::string& text, const std::string& what); // "auto" becomes ""
 
 } // namespace chat

@@ -9,7 +9,7 @@ namespace vector_tool {
 
 void calibrate(const CalibrateSettings& settings) {
     const std::vector<Pair> pairs = read_pairs(settings.pairs, settings.split, settings.by_system);
-    const LoadedModel model = load_model(settings.model, settings.device);
+    const LoadedModel model = load_model(settings.model, settings.place);
     const LoadedVector vector = load_file(settings.in, settings.load);
     const std::vector<steer_contrast_pair> views = to_c(pairs);
     steer_extract_options options;

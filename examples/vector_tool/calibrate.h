@@ -2,12 +2,14 @@
 #pragma once
 
 #include "loaded.h"
+#include "loading.h"
 
 namespace vector_tool {
 
 struct CalibrateSettings {
     LoadSettings load;
-    std::string in, out, model, pairs, split, device;
+    std::string in, out, model, pairs, split;
+    ModelPlace place;
     int32_t layer_begin = 0, layer_end = INT32_MAX; // the band to push at; all: the vector's recommended one
     bool by_system = false;
     uint64_t seed = 1;

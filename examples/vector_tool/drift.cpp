@@ -17,7 +17,7 @@ class Drift {
         if (!settings.contrary.empty()) contrary_ = read_prompts(settings.contrary);
         if (info_of(vector_).calibrated == 0)
             throw std::runtime_error(settings.vector + ": is not calibrated, and drift is told on a calibrated gauge");
-        model_ = load_model(settings.model, settings.device);
+        model_ = load_model(settings.model, settings.place);
         talks_.resize(static_cast<size_t>(settings.talks));
     }
 

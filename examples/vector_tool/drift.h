@@ -1,6 +1,7 @@
 // `steer_vector drift`: whether a persona stays while a talk goes on, and how soon it goes when its strength is set to 0.
 #pragma once
 
+#include "loading.h"
 #include "speaking.h"
 
 #include <string>
@@ -8,7 +9,8 @@
 namespace vector_tool {
 
 struct DriftSettings {
-    std::string model, vector, prompts, contrary, csv, device;
+    std::string model, vector, prompts, contrary, csv;
+    ModelPlace place;
     float strength = 0.0f;
     int32_t unit = STEER_UNIT_RELATIVE;
     int32_t talks = 10, turns = 6, after = 4; // after: turns at strength 0

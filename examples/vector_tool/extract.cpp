@@ -83,7 +83,7 @@ void print_report(const steer_vector* vector, size_t pair_count) {
 
 void extract(const ExtractSettings& settings) {
     const std::vector<Pair> pairs = read_pairs(settings.pairs, settings.split, settings.by_system);
-    const LoadedModel model = load_model(settings.model, settings.device);
+    const LoadedModel model = load_model(settings.model, settings.place);
     LoadedVector vector = extracted(model, pairs, settings);
     if (settings.relative > 0.0f) vector = scaled(vector, -settings.relative);
     else if (settings.norm > 0.0f) vector = scaled(vector, settings.norm);

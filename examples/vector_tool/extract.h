@@ -1,13 +1,16 @@
 // `steer_vector extract`: a persona vector from contrast pairs.
 #pragma once
 
+#include "loading.h"
+
 #include <cstdint>
 #include <string>
 
 namespace vector_tool {
 
 struct ExtractSettings {
-    std::string model, pairs, out, name = "persona", split, device;
+    std::string model, pairs, out, name = "persona", split;
+    ModelPlace place;
     int32_t layer_begin = 0, layer_end = INT32_MAX; // half open
     int32_t method = 0, pooling = 0;                // STEER_METHOD_*, STEER_POOL_*
     bool by_system = false;                         // two system prompts make the difference, not two replies alone

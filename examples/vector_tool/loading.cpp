@@ -15,10 +15,11 @@ int32_t show_progress(void* what, float fraction) {
 
 steer_view view(const std::string& text) { return {text.empty() ? nullptr : text.data(), text.size()}; }
 
-LoadedModel load_model(const std::string& folder, const std::string& device) {
+LoadedModel load_model(const std::string& folder, const ModelPlace& place) {
     steer_model_options options;
     steer_model_options_init(&options, sizeof options);
-    if (!device.empty()) options.device = device.c_str();
+    if (!place.device.empty()) options.device = place.device.c_str();
+    options.weights = place.weights;
     options.progress_fn = show_progress;
     options.progress_user = const_cast<char*>("loading");
     steer_model* model = nullptr;

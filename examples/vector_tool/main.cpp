@@ -103,7 +103,7 @@ CLI::App* add_extract(CLI::App& app, ExtractSettings& settings, std::string& lay
     command->add_option("--split", settings.split, "only lines whose \"split\" says this");
     command->add_option("--seed", settings.seed, "of the held-out groups")->capture_default_str();
     command->add_option("--resume", settings.resume, "file that keeps what was read: cut off, the same command goes on there; delete it afterwards");
-    command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    add_place(*command, settings.place);
     return command;
 }
 
@@ -117,7 +117,7 @@ CLI::App* add_calibrate(CLI::App& app, CalibrateSettings& settings, std::string&
     command->add_option("--layers", layers, "layers A-B to push at; default: those that the vector recommends");
     command->add_option("--split", settings.split, "only lines whose \"split\" says this");
     command->add_option("--seed", settings.seed, "of the replies")->capture_default_str();
-    command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    add_place(*command, settings.place);
     return command;
 }
 
@@ -137,7 +137,7 @@ CLI::App* add_sweep(CLI::App& app, SweepSettings& settings) {
     command->add_option("--seed", settings.seed, "of the replies")->capture_default_str();
     command->add_option("--csv", settings.csv, "write the table here too");
     command->add_option("--picture", settings.picture, "draw it, as SVG");
-    command->add_option("--device", settings.device, "cpu or cuda:N; default: chosen");
+    add_place(*command, settings.place);
     return command;
 }
 

@@ -15,17 +15,25 @@ void add_speaking(CLI::App& command, SpeakSettings& settings, int32_t& together)
         ->check(CLI::Range(1, 256))->capture_default_str();
 }
 
-void add_model(CLI::App& command, std::string& model, std::string& device) {
+void add_model(CLI::App& command, std::string& model, ModelPlace& place) {
     command.add_option("--model", model, "model folder, as from Hugging Face")->required();
-    command.add_option("--device", device, "cpu or cuda:N; default: chosen");
+    add_place(command, place);
 }
 
 } // namespace
 
+void add_place(CLI::App& command, ModelPlace& place) {
+    command.add_option("--device", place.device, "cpu or cuda:N; default: chosen");
+    const std::map<std::string, int32_t> formats{{"as_stored", STEER_WEIGHTS_AS_STORED}, {"int8", STEER_WEIGHTS_INT8},
+                                                 {"int4", STEER_WEIGHTS_INT4}, {"nf4", STEER_WEIGHTS_NF4}};
+    command.add_option("--weights", place.weights, "pack the weights while they are loaded: less memory, other replies")
+        ->transform(CLI::CheckedTransformer(formats))->default_str("as_stored");
+}
+
 CLI::App* add_mix(CLI::App& app, MixSettings& settings) {
     CLI::App* command = app.add_subcommand("mix", "write the weighted sum of vectors; show how they overlap");
     command->add_option("vectors", settings.vectors, "VECTOR or VECTOR=WEIGHT, two or more")->required()->expected(2, 64);
-    add_model(*command, settings.model, settings.device);
+    add_model(*command, settings.model, settings.place);
     command->add_option("--out", settings.out, "file to write (.safetensors)")->required();
     const std::map<std::string, Orthogonal> methods{{"weighted", Orthogonal::no}, {"gram-schmidt", Orthogonal::gram_schmidt},
                                                     {"loewdin", Orthogonal::loewdin}};
@@ -40,7 +48,7 @@ CLI::App* add_mix(CLI::App& app, MixSettings& settings) {
 
 CLI::App* add_drift(CLI::App& app, DriftSettings& settings) {
     CLI::App* command = app.add_subcommand("drift", "hold talks and see whether the persona stays, and how soon it goes");
-    add_model(*command, settings.model, settings.device);
+    add_model(*command, settings.model, settings.place);
     command->add_option("--vector", settings.vector, "a calibrated vector")->required();
     command->add_option("--prompts", settings.prompts, "what the user says: a prompt a line, or JSON lines with \"prompt\"")->required();
     command->add_option("--strength", settings.strength, "of the persona")->required();

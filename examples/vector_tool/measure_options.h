@@ -1,4 +1,4 @@
-// The command lines of mix and drift.
+// The command lines of mix and drift, and what every command that runs a model takes.
 #pragma once
 
 #include "drift.h"
@@ -10,6 +10,7 @@ class App;
 
 namespace vector_tool {
 
+void add_place(CLI::App& command, ModelPlace& place);
 CLI::App* add_mix(CLI::App& app, MixSettings& settings);
 CLI::App* add_drift(CLI::App& app, DriftSettings& settings);
 

@@ -93,7 +93,7 @@ void mix(const MixSettings& settings) {
     }
     if (settings.interference) {
         const std::vector<std::string> prompts = read_prompts(settings.prompts);
-        model = load_model(settings.model, settings.device);
+        model = load_model(settings.model, settings.place);
         report.interference(
             measure_interference(model.get(), vectors, prompts, settings.speak, static_cast<size_t>(settings.together)), prompts.size());
     }

@@ -1,6 +1,7 @@
 // `steer_vector mix`: a weighted sum of vectors, what they have in common, and what they do to each other.
 #pragma once
 
+#include "loading.h"
 #include "orthogonal.h"
 #include "speaking.h"
 
@@ -10,7 +11,8 @@
 namespace vector_tool {
 
 struct MixSettings {
-    std::string model, out, csv, prompts, device;
+    std::string model, out, csv, prompts;
+    ModelPlace place;
     std::vector<std::string> vectors; // FILE or FILE=WEIGHT
     Orthogonal method = Orthogonal::no;
     bool interference = false;

@@ -171,7 +171,7 @@ std::vector<float> choose_strengths(const SweepSettings& settings, const std::ve
 } // namespace
 
 void sweep(const SweepSettings& settings) {
-    const LoadedModel model = load_model(settings.model, settings.device);
+    const LoadedModel model = load_model(settings.model, settings.place);
     const std::vector<LoadedVector> vectors = load_calibrated(settings);
     const std::vector<std::string> prompts = choose_prompts(settings.prompts, settings.prompt_max), markers = read_markers(settings.markers);
     const std::vector<float> strengths = choose_strengths(settings, vectors);

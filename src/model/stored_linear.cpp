@@ -94,7 +94,7 @@ void fill_nf4(const Package& package, const Parts& parts, StoredLinear& linear) 
     const Json& shape = get_array(state, "shape", name);
     const auto is = [](const Json& number, int64_t wanted) { return number.is_number_unsigned() && number.get<int64_t>() == wanted; };
     if (shape.size() != 2 || !is(shape[0], n) || !is(shape[1], k))
-        fail(STEER_ERR_FORMAT, "{}: \"shape\" is {}, config.json asks for [{}, {}]", name, shape.dump(), n, k);
+        fail(STEER_ERR_FORMAT, "{}: \"shape\" is {}, config.json asks for [{}, {}]", name, quote(shape.dump()), n, k);
     check_division(package, parts, k, linear.group, "columns", kBlockField);
     check_division(package, parts, k, 2, "columns", kBlockField);
     const int64_t scales = n * (k / linear.group);

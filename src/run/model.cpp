@@ -1,6 +1,7 @@
 #include "run/model.h"
 
 #include "files/error.h"
+#include "model/weight_bytes.h"
 #include "run/log.h"
 
 #include <algorithm>
@@ -13,16 +14,10 @@ ModelMemory estimate_memory(const Package& package, const BackendOptions& option
     const uint64_t element = options.dtype == STEER_DTYPE_F32                                ? 4
                              : options.dtype == STEER_DTYPE_AUTO                             ? dtype_size(package.stored_dtype)
                                                                                              : 2;
-    uint64_t elements = 0;
-    for (const WeightShape& weight : expected_weights(package.config)) {
-        uint64_t count = 1;
-        for (const int64_t extent : weight.shape) count *= static_cast<uint64_t>(extent);
-        elements += count;
-    }
     const ModelConfig& config = package.config;
     const auto kv = static_cast<uint64_t>(config.kv_size()) * 2 * static_cast<uint64_t>(config.layer_count);
     const int32_t device = options.device.starts_with("cuda:") ? std::atoi(options.device.c_str() + 5) : -1;
-    return {options.dtype, STEER_RESIDENCY_NONE, device, elements * element, kv * element, 0, 0};
+    return {options.dtype, STEER_RESIDENCY_NONE, device, weight_bytes(package, element, options.weights), kv * element, 0, 0};
 }
 
 ModelMemory measure(const Backend& backend, int32_t residency) {

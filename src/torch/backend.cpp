@@ -1,5 +1,6 @@
 #include "files/error.h"
 #include "model/backend.h"
+#include "model/weight_bytes.h"
 #include "torch/decoder_module.h"
 #include "torch/device.h"
 #include "torch/layer_loop.h"
@@ -12,6 +13,8 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/InferenceMode.h>
+
+#include <algorithm>
 
 namespace steer {
 namespace {
@@ -28,7 +31,7 @@ at::ScalarType choose_dtype(int32_t asked, const Package& package, at::Device de
     const at::ScalarType stored = package.stored_dtype == Dtype::f32   ? at::kFloat
                                   : package.stored_dtype == Dtype::f16 ? at::kHalf
                                                                        : at::kBFloat16;
-    const bool small = weight_bytes(package, {stored}) <= kWidenMax;
+    const bool small = weight_bytes(package, c10::elementSize(stored), STEER_WEIGHTS_AS_STORED) <= kWidenMax;
     return device.is_cpu() && small ? at::kFloat : stored;
 }
 
@@ -50,7 +53,7 @@ class TorchBackend : public Backend {
           device_(choose_device(options.device)),
           dtype_(choose_dtype(options.dtype, *package_, device_)),
           format_{dtype_, options.weights, fused && reads_tiles(device_, dtype_)},
-          weight_bytes_(weight_bytes(*package_, format_)),
+          weight_bytes_(weight_bytes(*package_, c10::elementSize(dtype_), options.weights)),
           cache_(package_->config, dtype_, device_),
           fused_(fused) {}
 
@@ -77,7 +80,7 @@ class TorchBackend : public Backend {
             const at::Device where = place == Place::device ? device_ : at::kCPU;
             const uint64_t total = std::max<uint64_t>(1, weight_bytes_ + cache_.bytes());
             const auto told = [&](uint64_t moved) {
-                if (progress && !progress(static_cast<float>(moved) / static_cast<float>(total)))
+                if (progress && !progress(std::min(1.0f, static_cast<float>(moved) / static_cast<float>(total))))
                     fail(STEER_ERR_CANCELLED, "moving {} was cancelled by the progress callback", package_->folder);
             };
             if (place == Place::device) check_memory(weight_bytes_ + cache_.bytes());

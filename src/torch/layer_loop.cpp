@@ -19,6 +19,8 @@ class DecodePath {}; // there is none
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/linear.h>
 
+#include <limits>
+
 namespace steer {
 
 LayerLoop::LayerLoop(const ModelConfig& config, const DecoderCode& code, ModelWeights weights, at::Device device, bool fused)
@@ -109,6 +111,7 @@ void LayerLoop::move_weights(at::Device to, const std::function<void(uint64_t mo
     const bool tied = weights_.head.is_same(weights_.embedding);
     at::Tensor embedding = move(weights_.embedding), final_norm = move(weights_.final_norm);
     at::Tensor head = tied ? embedding : weights_.head.defined() ? move(weights_.head) : at::Tensor();
+    progress(std::numeric_limits<uint64_t>::max()); // all there, room for unpacking too: the last moment to stop
     decoder_.set_weights(blocks);
     weights_ = {embedding, final_norm, head, {}, std::move(packed)};
     directions_ = {};

@@ -22,7 +22,8 @@ class LayerLoop {
 
     void run(const Batch& batch, const CachePool& cache, Results& results);
 
-    // Copies the weights and lets go of those they were copied from when all are there. moved: bytes so far.
+    // Copies the weights and lets go of those they were copied from when all are there. moved: bytes so far, the
+    // largest number at the end.
     void move_weights(at::Device to, const std::function<void(uint64_t moved)>& progress);
 
   private:

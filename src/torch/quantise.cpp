@@ -51,14 +51,6 @@ at::Tensor code_nf4(const at::Tensor& groups, const at::Tensor& levels, at::Tens
 
 } // namespace
 
-int64_t quantise_group(int32_t weights, int64_t columns, const std::string& name) {
-    if (weights == STEER_WEIGHTS_INT8) return columns;
-    for (const int64_t group : {128, 64, 32})
-        if (columns % group == 0 && (weights == STEER_WEIGHTS_INT4 || group == 64)) return group;
-    fail(STEER_ERR_UNSUPPORTED, "{}: it has {} columns, which {} does not divide: use STEER_WEIGHTS_INT8 or load it as stored", name, columns,
-         weights == STEER_WEIGHTS_INT4 ? 32 : 64);
-}
-
 Form quantise_form(int32_t weights) {
     return weights == STEER_WEIGHTS_INT8 ? Form::int8 : weights == STEER_WEIGHTS_INT4 ? Form::int4 : Form::nf4;
 }

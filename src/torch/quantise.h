@@ -8,10 +8,9 @@
 namespace steer {
 
 // int8: a scale for each row, |w|max / 127.
-// int4: (max - min) / 15 and a zero point, float16, for each 128 columns, or 64 or 32 where 128 does not divide them.
+// int4: (max - min) / 15 and a zero point, float16, for each group of columns.
 // nf4:  |w|max for each 64 columns, the nearest of bitsandbytes' 16 levels.
-// weights: STEER_WEIGHTS_*. name, of folder and weight, is for messages: STEER_ERR_UNSUPPORTED where no group divides columns.
-int64_t quantise_group(int32_t weights, int64_t columns, const std::string& name);
+// weights: STEER_WEIGHTS_*.
 PackedMatrix::Form quantise_form(int32_t weights);
 
 // Room for a matrix; its levels are there, codes and scales are not yet.

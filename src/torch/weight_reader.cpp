@@ -116,6 +116,11 @@ void WeightReader::visit_rows(const WeightLocation& place, const std::function<v
     }
 }
 
+void WeightReader::finish() {
+    done_ = total_;
+    advance(0);
+}
+
 void WeightReader::advance(uint64_t bytes) {
     done_ += bytes;
     const float fraction = std::min(1.0f, static_cast<float>(done_) / static_cast<float>(total_));

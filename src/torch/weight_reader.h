@@ -24,6 +24,10 @@ class WeightReader {
 
     // All of it as the checkpoint has it: its dtype, its shape. Blocks of GGUF are bytes [N, bytes of a row].
     at::Tensor as_stored(const WeightLocation& place);
+    // Progress counts every weight of the checkpoint once, whether it is read or not: this one twice.
+    void expect_again(const WeightLocation& place) { total_ += place.tensor->size(); }
+    void finish(); // says that all is read
+
     // Some rows [n, K] at a time, in the checkpoint's dtype; out of blocks of GGUF in float32.
     void visit_rows(const WeightLocation& place, const std::function<void(int64_t begin, const at::Tensor& rows)>& visit);
 

@@ -2,6 +2,7 @@
 
 #include "files/error.h"
 #include "model/stored_linear.h"
+#include "model/weight_bytes.h"
 #include "torch/quantise.h"
 #include "torch/repack.h"
 #include "torch/weight_reader.h"
@@ -19,6 +20,7 @@ class Loader {
         : reader_(package, format.dtype, device, progress), format_(format), options_(at::TensorOptions(format.dtype).device(device)) {
         for (const WeightShape& weight : expected_weights(package.config))
             if (weight.is_linear) linears_.emplace(weight.name, find_linear(package, weight));
+        if (packs_tied_head(package)) reader_.expect_again(package.weight("model.embed_tokens.weight"));
     }
 
     WeightReader& reader() { return reader_; }
@@ -27,6 +29,8 @@ class Loader {
     bool packs(const std::string& name) const {
         return format_.packing != STEER_WEIGHTS_AS_STORED || linears_.at(name).form != QuantMethod::none;
     }
+
+    bool packs_tied_head(const Package& package) const { return format_.packing != STEER_WEIGHTS_AS_STORED && package.config.tied_head; }
 
     PackedMatrix packed(const std::string& name) {
         const StoredLinear& linear = linears_.at(name);
@@ -42,7 +46,7 @@ class Loader {
     PackedMatrix quantised(const WeightLocation& place, int32_t packing, const std::string& name) {
         const int64_t rows = place.tensor->shape[0], columns = place.tensor->shape[1];
         const std::string words = fmt::format("{}: weight {}", place.source->name(), name);
-        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, quantise_group(packing, columns, words), reader_.device());
+        PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, packing_group(packing, columns, words), reader_.device());
         reader_.visit_rows(place, [&](int64_t begin, const at::Tensor& numbers) { quantise_rows(matrix, begin, numbers, words); });
         return matrix;
     }
@@ -105,6 +109,7 @@ ModelWeights load_weights(const Package& package, const WeightFormat& format, at
     }
     weights.final_norm = loader.reader().one("model.norm.weight");
     load_head(loader, package, format, weights);
+    loader.reader().finish();
     return weights;
 }
 

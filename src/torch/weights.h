@@ -25,8 +25,4 @@ struct WeightFormat {
 // Each weight is read once, straight into its place; none is held twice.
 ModelWeights load_weights(const Package& package, const WeightFormat& format, at::Device device, const Progress& progress);
 
-// What load_weights will take, the room for one block's unpacked matrices too. STEER_ERR_UNSUPPORTED where the checkpoint cannot
-// be packed so.
-uint64_t weight_bytes(const Package& package, const WeightFormat& format);
-
 } // namespace steer

@@ -73,6 +73,7 @@ void warn(const std::string& text) {
 
 struct steer_model {
     std::string path;
+    int32_t weights;
 };
 struct steer_vector {
     std::string name;
@@ -114,16 +115,17 @@ steer_status steer_model_load(const char* path, const steer_model_options* o, st
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(number("SCRIPT_LOAD_MS", 0) / 4));
     }
-    *out = new steer_model{path};
+    *out = new steer_model{path, o->weights};
     return STEER_OK;
 }
 void steer_model_free(steer_model* m) { delete m; }
-steer_status steer_model_get_info(const steer_model*, steer_model_info* out, size_t size, steer_error*) {
+steer_status steer_model_get_info(const steer_model* m, steer_model_info* out, size_t size, steer_error*) {
     steer_model_info info{};
     info.layer_count = layers;
     info.hidden_size = hidden;
     info.context_max = number("SCRIPT_CONTEXT", 1000);
     info.dtype = STEER_DTYPE_F32;
+    info.weights = m->weights;
     info.device = -1;
     info.fingerprint[0] = 7;
     std::memcpy(out, &info, size);

@@ -61,18 +61,20 @@ TEST_CASE("options have the stated defaults") {
     CHECK_FALSE(o.layers);
     CHECK_FALSE(o.system);
     CHECK_FALSE(o.json);
+    CHECK(o.weights == STEER_WEIGHTS_AS_STORED);
 }
 
 TEST_CASE("options are read") {
     const Options o =
         read({"--strength", "-3.5", "--layers", "20-50", "--visualize-layer", "20", "--visualize-layer", "48",
-              "--device", "cuda:1", "--dtype", "bfloat16", "--seed", "18446744073709551615", "--once", "-x"});
+              "--device", "cuda:1", "--dtype", "bfloat16", "--weights", "nf4", "--seed", "18446744073709551615", "--once", "-x"});
     CHECK(o.strength == -3.5f);
     CHECK(o.layers->first == 20);
     CHECK(o.layers->last == 50);
     CHECK(o.visualize_layers == std::vector<int>{20, 48});
     CHECK(o.device == "cuda:1");
     CHECK(o.dtype == STEER_DTYPE_BF16);
+    CHECK(o.weights == STEER_WEIGHTS_NF4);
     CHECK(o.seed == UINT64_MAX);
     CHECK(o.once == "-x");
     CHECK(read({"--device", "auto"}).device.empty());
@@ -89,6 +91,7 @@ TEST_CASE("wrong options are refused in words that name them") {
     CHECK(words_of({"--max-tokens", "0"}).find("--max-tokens") != std::string::npos);
     CHECK(words_of({"--device", "tpu"}).find("--device") != std::string::npos);
     CHECK(words_of({"--dtype", "int8"}).find("--dtype") != std::string::npos);
+    CHECK(words_of({"--weights", "int5"}) == "--weights: 'int5' is not as_stored, int8, int4 or nf4");
     CHECK(words_of({"--temperature", "-1"}).find("--temperature") != std::string::npos);
     CHECK(words_of({"--top-p", "1.5"}).find("--top-p") != std::string::npos);
     CHECK(words_of({"--json"}).find("--once") != std::string::npos);
@@ -102,6 +105,7 @@ TEST_CASE("a configuration of the older console is read, the rest is named in on
 model:
   path: /models/Qwen2.5-32B
   quantization: bitsandbytes
+  weights: int4
 vllm:
   host: localhost
 generation:
@@ -119,6 +123,7 @@ validation:
 )");
     const Options o = read({"--config", path.c_str(), "--temperature", "0.5"});
     CHECK(o.model == "/models/Qwen2.5-32B");
+    CHECK(o.weights == STEER_WEIGHTS_INT4);
     CHECK(o.temperature == 0.5f); // the command line goes first
     CHECK(o.top_p == 0.95f);
     CHECK(o.max_tokens == 64);
@@ -142,6 +147,7 @@ TEST_CASE("a configuration that cannot be read is refused in words") {
     };
     CHECK(refusal([&] { read({"--config", "/nowhere.yaml"}); }).find("/nowhere.yaml") != std::string::npos);
     CHECK(words_of("generation: {temperature: hot}").find("generation.temperature") != std::string::npos);
+    CHECK(words_of("model: {weights: bf16}").find("model.weights: 'bf16' is not as_stored, int8") != std::string::npos);
     CHECK(words_of("a: [1").find("line") != std::string::npos);
     CHECK(words_of("- 1").find("map") != std::string::npos);
     CHECK(words_of("generation: {temperature: [1, 2]}").find("one value") != std::string::npos);

@@ -147,7 +147,7 @@ def test_a_reply_that_was_not_made_is_no_success(scripted, model):
     (["--strength", "lots"], "--strength: 'lots' is not a number"), (["--layers", "5-2"], "--layers: '5-2' is not a range of layers"),
     (["--nonsense"], "--nonsense"), (["--json"], "--json needs --once"), (["--once", ""], "the text is empty"),
     (["--config", "/nowhere.yaml"], "cannot read /nowhere.yaml"), (["--max-tokens", "0"], "--max-tokens"), (["--device", "toaster"], "auto, cpu or cuda:N"),
-    (["--top-p", "0"], "--top-p"), (["--strength"], "--strength"), (["--seed", "-1"], "--seed")])
+    (["--top-p", "0"], "--top-p"), (["--weights", "int2"], "--weights: 'int2' is not as_stored, int8, int4 or nf4"), (["--strength"], "--strength"), (["--seed", "-1"], "--seed")])
 def test_bad_options_give_words_and_status_2(scripted, model, options, words):
     done = run(scripted, model, *options)
     assert done.returncode == 2 and words in done.stderr.decode() and not done.stdout
@@ -156,7 +156,7 @@ def test_bad_options_give_words_and_status_2(scripted, model, options, words):
 def test_help_names_every_option(scripted, model):
     done = run(scripted, model, "--help")
     assert done.returncode == 0
-    for option in ["--model", "--vector", "--strength", "--unit", "--layers", "--visualize-layer", "--max-tokens", "--config", "--device", "--dtype",
+    for option in ["--model", "--vector", "--strength", "--unit", "--layers", "--visualize-layer", "--max-tokens", "--config", "--device", "--dtype", "--weights",
                    "--temperature", "--top-p", "--seed", "--system", "--once", "--json"]:
         assert option in done.stdout.decode()
 

@@ -39,6 +39,17 @@ def test_strength_changes_what_is_said_and_where_it_is_read(real):
     assert first("0")["logprob"] != first("6")["logprob"]
 
 
+def test_weights_are_packed_as_asked(real):
+    """The banner says what the model is, not what was asked for."""
+    done = piped([*real, "--weights", "int8", "--max-tokens", "4"], "hello\n")
+    if real[0].endswith("_fake"):
+        assert done.returncode == 1 and b"has no weights of a checkpoint to pack" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr.decode()
+    assert "with int8 weights on " in done.stdout.decode()
+    assert " weights on " not in piped([*real, "--max-tokens", "4"], "hello\n").stdout.decode()
+
+
 def test_piped_messages(real):
     done = piped([*real, "--strength", "2", "--max-tokens", "12"], "こんにちは\nhello\n")
     out = done.stdout.decode()

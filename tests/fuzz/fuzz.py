@@ -16,7 +16,7 @@ import xml.etree.ElementTree as tree
 
 HERE = pathlib.Path(__file__).resolve().parent
 LARGEST = {"tokenizer_json": 16384, "template": 2048, "text": 1024, "api": 512, "chat": 2048, "config": 1024,
-           "generation_config": 1024, "tokenizer_config": 2048, "shard_index": 1024}
+           "quant_config": 1024, "quant_state": 1024, "generation_config": 1024, "tokenizer_config": 2048, "shard_index": 1024}
 
 
 def targets(program):

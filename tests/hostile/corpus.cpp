@@ -10,7 +10,8 @@ const std::vector<Reader>& readers() {
     static const std::vector<Reader> all = {
         json_reader(),           safetensors_reader(),  torch_zip_reader(),     pickle_reader(),      tokenizer_reader(),
         sentencepiece_reader(),  added_tokens_reader(),
-        model_config_reader(),   generation_config_reader(), shard_index_reader(), tokenizer_config_reader(),
+        model_config_reader(),   quant_config_reader(), quant_state_reader(),
+        generation_config_reader(), shard_index_reader(), tokenizer_config_reader(),
         gguf_model_reader(),     manifest_reader(),       native_vector_reader(),  torch_vector_reader(),
         gguf_vector_reader(),    numpy_vector_reader(), json_vector_reader(),   feature_reader(),     saved_state_reader(),   template_reader(),    chat_reader(),
         schema_reader(),         text_reader(),           api_reader(),

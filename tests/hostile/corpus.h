@@ -73,6 +73,8 @@ Reader tokenizer_reader();
 Reader sentencepiece_reader();
 Reader added_tokens_reader();
 Reader model_config_reader();
+Reader quant_config_reader(); // "quantization_config" of config.json
+Reader quant_state_reader();  // what bitsandbytes says of a matrix
 Reader generation_config_reader();
 Reader shard_index_reader();
 Reader tokenizer_config_reader();

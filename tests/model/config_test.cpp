@@ -20,6 +20,13 @@ Tree qwen2() {
 
 ModelConfig parse(const Tree& json) { return parse_model_config(json.dump(), "config.json"); }
 
+// Of a quantised checkpoint.
+ModelConfig parse_quantised(const Tree& settings) {
+    Tree json = qwen2();
+    json["quantization_config"] = settings;
+    return parse(json);
+}
+
 void refuses(steer_status status, const std::string& words, const std::function<void(Tree&)>& change) {
     Tree json = qwen2();
     change(json);
@@ -87,6 +94,64 @@ TEST_CASE("what cannot be run is refused by name") {
     refuses(STEER_ERR_UNSUPPORTED, "hidden_act", [](Tree& j) { j["hidden_act"] = "gelu"; });
     refuses(STEER_ERR_UNSUPPORTED, "quantization_config", [](Tree& j) { j["quantization_config"] = {{"bits", 4}}; });
     refuses(STEER_ERR_UNSUPPORTED, "longrope", [](Tree& j) { j["rope_scaling"] = {{"type", "longrope"}, {"factor", 2.0}}; });
+}
+
+TEST_CASE("a checkpoint says how it is quantised") {
+    CHECK(parse(qwen2()).quantisation.method == QuantMethod::none);
+    CHECK(parse_quantised(nullptr).quantisation.method == QuantMethod::none);
+
+    const QuantConfig gptq = parse_quantised({{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 64}, {"desc_act", true}}).quantisation;
+    CHECK(gptq.method == QuantMethod::gptq);
+    CHECK(gptq.group_size == 64);
+    CHECK(gptq.zeros_stored_less_1); // what files without "checkpoint_format" do
+    CHECK(gptq.act_order);
+    const QuantConfig newer = parse_quantised({{"quant_method", "gptq"}, {"bits", 4}, {"group_size", -1}, {"dynamic", Tree::object()},
+                                               {"checkpoint_format", "gptq_v2"}}).quantisation;
+    CHECK(newer.group_size == -1);
+    CHECK_FALSE(newer.zeros_stored_less_1);
+    CHECK_FALSE(newer.act_order);
+
+    const QuantConfig awq = parse_quantised({{"quant_method", "awq"}, {"bits", 4}, {"version", "GEMM"}, {"zero_point", true}}).quantisation;
+    CHECK(awq.method == QuantMethod::awq);
+    CHECK(awq.group_size == 128);
+    CHECK_FALSE(awq.zeros_stored_less_1);
+
+    const Tree nf4{{"load_in_4bit", true}, {"bnb_4bit_quant_type", "nf4"}};
+    CHECK(parse_quantised(nf4).quantisation.method == QuantMethod::nf4); // older ones leave the method out
+    Tree named = nf4;
+    named["quant_method"] = "bitsandbytes";
+    CHECK(parse_quantised(named).quantisation.method == QuantMethod::nf4);
+}
+
+TEST_CASE("other ways of quantising are refused with their field") {
+    const auto is_refused = [](const std::string& words, const Tree& settings) {
+        refuses(STEER_ERR_UNSUPPORTED, words, [&](Tree& j) { j["quantization_config"] = settings; });
+    };
+    const std::string fix = "use a GPTQ or AWQ checkpoint of 4 bits, a bitsandbytes NF4 one, or one that is not quantised";
+    is_refused(R"("quant_method" is 'fp8', only "gptq", "awq" or "bitsandbytes" is supported: )" + fix, {{"quant_method", "fp8"}});
+    is_refused(R"("bits" is 8, only 4 is supported: )" + fix, {{"quant_method", "gptq"}, {"bits", 8}});
+    is_refused(R"("checkpoint_format" is 'marlin')", {{"quant_method", "gptq"}, {"bits", 4}, {"checkpoint_format", "marlin"}});
+    is_refused(R"("dynamic" is not supported)", {{"quant_method", "gptq"}, {"bits", 4}, {"dynamic", {{"-:.*down.*", Tree::object()}}}});
+    is_refused(R"("bits" is 3)", {{"quant_method", "awq"}, {"bits", 3}});
+    is_refused(R"("version" is 'gemv', only "gemm")", {{"quant_method", "awq"}, {"bits", 4}, {"version", "GEMV"}});
+    is_refused(R"("zero_point" is false, only true)", {{"quant_method", "awq"}, {"bits", 4}, {"zero_point", false}});
+    is_refused(R"("load_in_8bit" is true, only false)", {{"quant_method", "bitsandbytes"}, {"load_in_8bit", true}});
+    is_refused(R"("load_in_4bit" is false, only true)", {{"quant_method", "bitsandbytes"}});
+    is_refused(R"("bnb_4bit_quant_type" is 'fp4', only 'nf4')", {{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}});
+}
+
+TEST_CASE("broken words on quantising are refused with their field") {
+    const auto is_broken = [](const std::string& words, const Tree& settings) {
+        refuses(STEER_ERR_FORMAT, words, [&](Tree& j) { j["quantization_config"] = settings; });
+    };
+    is_broken("quantization_config", Tree::array({4}));
+    is_broken("quant_method", {{"quant_method", 4}});
+    is_broken("bits", {{"quant_method", "gptq"}});
+    is_broken("bits", {{"quant_method", "gptq"}, {"bits", "4"}});
+    is_broken("\"group_size\" of \"quantization_config\" is 0", {{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 0}});
+    is_broken("group_size", {{"quant_method", "awq"}, {"bits", 4}, {"group_size", -2}});
+    is_broken("desc_act", {{"quant_method", "gptq"}, {"bits", 4}, {"desc_act", "no"}});
+    is_broken("zero_point", {{"quant_method", "awq"}, {"bits", 4}, {"zero_point", 1}});
 }
 
 TEST_CASE("broken configs are refused with their field") {

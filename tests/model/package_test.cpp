@@ -2,6 +2,7 @@
 #include "files/error.h"
 #include "../tree.h"
 #include "model/package.h"
+#include "model/stored_linear.h"
 
 #include <catch2/catch.hpp>
 
@@ -20,6 +21,13 @@ Tree small_config() {
                 {"num_attention_heads", 2}, {"num_key_value_heads", 1}, {"vocab_size", 20}};
 }
 
+struct Stored {
+    std::string name;
+    Dtype dtype;
+    std::vector<int64_t> shape;
+    std::string bytes = {}; // empty: zeros
+};
+
 // A checkpoint of counted-up float32 weights in a folder of its own, removed at the end.
 class Folder {
   public:
@@ -32,6 +40,19 @@ class Folder {
 
     const std::string& path() const { return path_; }
     void write(const std::string& name, const std::string& bytes) { std::ofstream(path_ + "/" + name, std::ios::binary) << bytes; }
+
+    // Zeros of these shapes in one file, as a checkpoint of another kind has them.
+    void write_tensors(const std::vector<Stored>& stored) {
+        std::vector<std::string> zeros;
+        for (const Stored& one : stored) {
+            size_t bytes = dtype_size(one.dtype);
+            for (const int64_t extent : one.shape) bytes *= static_cast<size_t>(extent);
+            zeros.push_back(one.bytes.empty() ? std::string(bytes, '\0') : one.bytes);
+        }
+        std::vector<TensorBytes> tensors;
+        for (size_t i = 0; i < stored.size(); i++) tensors.push_back({stored[i].name, stored[i].dtype, stored[i].shape, zeros[i]});
+        write("model.safetensors", write_safetensors(tensors, {}));
+    }
 
     // Weights split into files of so many; change may alter the list of shapes first.
     void write_weights(size_t per_file, const std::function<void(std::vector<WeightShape>&)>& change = {}) {
@@ -63,6 +84,40 @@ class Folder {
   private:
     std::string path_;
 };
+
+const Tree kGptq{{"quant_method", "gptq"}, {"bits", 4}, {"group_size", 8}}, kAwq{{"quant_method", "awq"}, {"bits", 4}, {"group_size", 8}},
+    kNf4{{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}, {"bnb_4bit_quant_type", "nf4"}};
+
+std::vector<Stored> packed_linear(const std::string& module, int64_t n, int64_t k, QuantMethod method) {
+    if (method == QuantMethod::nf4) {
+        const std::string state = Tree{{"quant_type", "nf4"}, {"blocksize", 8}, {"shape", {n, k}}}.dump(), weight = module + "weight";
+        return {{weight, Dtype::u8, {n * k / 2, 1}}, {weight + ".quant_map", Dtype::f32, {16}}, {weight + ".absmax", Dtype::f32, {n * k / 8}},
+                {weight + ".quant_state.bitsandbytes__nf4", Dtype::u8, {static_cast<int64_t>(state.size())}, state}};
+    }
+    const bool gptq = method == QuantMethod::gptq;
+    return {{module + "qweight", Dtype::i32, gptq ? std::vector{k / 8, n} : std::vector{k, n / 8}},
+            {module + "qzeros", Dtype::i32, {k / 8, n / 8}}, {module + "scales", Dtype::f16, {k / 8, n}}};
+}
+
+// The folder of a quantised checkpoint: every linear packed, the head as it was. change may alter the tensors first.
+void write_quantised(Folder& folder, const Tree& settings, const std::function<void(std::vector<Stored>&)>& change = {}) {
+    Tree config = small_config();
+    config["num_key_value_heads"] = 2; // rows of all matrices are a multiple of 8
+    config["quantization_config"] = settings;
+    folder.write("config.json", config.dump());
+    const ModelConfig parsed = parse_model_config(config.dump(), "config.json");
+    std::vector<Stored> stored;
+    for (const WeightShape& weight : expected_weights(parsed)) {
+        if (!weight.name.ends_with("_proj.weight")) {
+            stored.push_back({weight.name, Dtype::f16, weight.shape});
+            continue;
+        }
+        const std::string module = weight.name.substr(0, weight.name.size() - 6);
+        for (const Stored& part : packed_linear(module, weight.shape[0], weight.shape[1], parsed.quantisation.method)) stored.push_back(part);
+    }
+    if (change) change(stored);
+    folder.write_tensors(stored);
+}
 
 void refuses(const Folder& folder, steer_status status, const std::string& words) {
     try {
@@ -133,4 +188,58 @@ TEST_CASE("broken folders are refused in words") {
     twice.write("model.safetensors.index.json", R"({"weight_map": {"a": "part-0.safetensors", "b": "copy.safetensors"}})");
     fs::copy_file(twice.path() + "/part-0.safetensors", twice.path() + "/copy.safetensors");
     refuses(twice, STEER_ERR_FORMAT, "another file");
+}
+
+TEST_CASE("a quantised folder opens, and every part of a linear is found") {
+    for (const Tree& settings : {kGptq, kAwq, kNf4}) {
+        INFO(settings.dump());
+        Folder folder;
+        write_quantised(folder, settings);
+        const auto package = open_package(folder.path());
+        CHECK(package->stored_dtype == Dtype::f16);
+        const StoredLinear up = find_linear(*package, {"model.layers.1.mlp.up_proj.weight", {16, 8}, true});
+        CHECK(up.form == package->config.quantisation.method);
+        CHECK(up.group == 8);
+        CHECK(up.parts().size() == 3);
+        CHECK(find_linear(*package, {"lm_head.weight", {20, 8}, true}).form == QuantMethod::none);
+    }
+}
+
+TEST_CASE("a part of a quantised linear that is missing, or is another's, is named") {
+    const auto without = [](const Tree& settings, const std::string& part) {
+        INFO(part);
+        Folder folder;
+        write_quantised(folder, settings, [&](auto& all) { std::erase_if(all, [&](const Stored& one) { return one.name == part; }); });
+        refuses(folder, STEER_ERR_FORMAT, "weight " + part + " is missing");
+    };
+    const std::string module = "model.layers.1.mlp.down_proj.";
+    for (const char* part : {"qweight", "qzeros", "scales"}) {
+        without(kGptq, module + part);
+        without(kAwq, module + part);
+    }
+    for (const char* part : {"weight.absmax", "weight.quant_map", "weight.quant_state.bitsandbytes__nf4"}) without(kNf4, module + part);
+
+    const auto with = [&](const Tree& settings, const std::string& part, const std::function<void(Stored&)>& change, const std::string& words) {
+        INFO(part);
+        Folder folder;
+        write_quantised(folder, settings, [&](auto& all) {
+            for (Stored& one : all)
+                if (one.name == module + part) change(one);
+        });
+        refuses(folder, STEER_ERR_FORMAT, words);
+    };
+    with(kGptq, "scales", [](Stored& one) { one.dtype = Dtype::u8; }, module + "scales is stored as");
+    with(kGptq, "qweight", [](Stored& one) { std::swap(one.shape[0], one.shape[1]); }, module + "qweight has shape [8, 2], config.json asks for [2, 8]");
+    with(kAwq, "qzeros", [](Stored& one) { one.shape[0] = 1; }, module + "qzeros has shape [1, 1], config.json asks for [2, 1]");
+    with(kNf4, "weight.absmax", [](Stored& one) { one.dtype = Dtype::u8; }, module + "weight.absmax is stored as");
+    with(kNf4, "weight", [](Stored& one) { one.shape[0] /= 2; }, module + "weight has shape");
+}
+
+TEST_CASE("groups that do not divide a matrix are refused") {
+    for (Tree settings : {kGptq, kAwq}) {
+        settings["group_size"] = 12;
+        Folder folder;
+        write_quantised(folder, settings);
+        refuses(folder, STEER_ERR_FORMAT, "q_proj.weight has 8 columns, which 12 does not divide: \"quantization_config\"");
+    }
 }

@@ -343,8 +343,8 @@ class Model(Handle):
     def get_text(self, what):
         return bytes(fetch("steer_model_get_text", c.c_uint8, self.handle, what)).decode()
 
-    def set_residency(self, residency):
-        call("steer_model_set_residency", self.handle, residency, ProgressFn(), None)
+    def set_residency(self, residency, progress=None):
+        call("steer_model_set_residency", self.handle, residency, progress or ProgressFn(), None)
 
     def export(self, folder):
         call("steer_model_export", self.handle, os.fsencode(folder), ProgressFn(), None)

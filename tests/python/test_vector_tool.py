@@ -78,3 +78,13 @@ def test_what_cannot_be_is_said(calibrated, probe, tmp_path):
     empty.write_text("\n")
     assert "no prompts" in run(probe, "sweep", calibrated, "--model", MODEL, "--prompts", empty, good=False).stderr
     assert "cannot be opened" in run(probe, "calibrate", "--model", MODEL, "--pairs", "/nowhere", VECTOR, tmp_path / "x", good=False).stderr
+
+
+def test_a_vector_is_calibrated_for_the_weights_that_it_is_used_with(torch_library, probe, calibrated, tmp_path):
+    made, pairs = tmp_path / "int8.safetensors", calibrated.with_name("pairs.jsonl")
+    run(probe, "calibrate", "--model", MODEL, "--pairs", pairs, VECTOR, made, "--weights", "int8")
+    sweep = ["sweep", "--model", MODEL, "--prompts", demo_sweep.DEMO / "prompts.jsonl", "--prompts-max", 1, "--steps", 2, "--to", 0.3, "--tokens", 4]
+    run(probe, *sweep, made, "--weights", "int8")
+    for vector, weights in ((made, "as_stored"), (calibrated, "int8")):
+        assert "another format of weights" in run(probe, *sweep, vector, "--weights", weights, good=False).stderr
+    assert "--weights" in run(probe, *sweep, made, "--weights", "int2", good=False).stderr

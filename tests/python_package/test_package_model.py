@@ -129,10 +129,31 @@ def test_errors_have_classes_status_and_the_librarys_words(tmp_path, demo):
         steer.Model.from_pretrained(steer.demo_model_path(), dtype="f8")
     with pytest.raises(TypeError, match="device_memory_max"):
         steer.Model.from_pretrained(steer.demo_model_path(), device_memory_max="much")
-    with pytest.raises(steer.UnsupportedError):
-        steer.Model.from_pretrained(steer.demo_model_path(), weights="nf4")
+    with pytest.raises(ValueError, match="weights.*as_stored, int8, int4, nf4"):
+        steer.Model.from_pretrained(steer.demo_model_path(), weights="int2")
+    (tmp_path / "config.json").write_text(json.dumps(demo.config | {"quantization_config": {"quant_method": "fp8"}}))
+    with pytest.raises(steer.UnsupportedError, match="quant_method"):
+        steer.Model.from_pretrained(tmp_path)
     with pytest.raises(steer.DeviceMemoryError):
         steer.Model.from_pretrained(steer.demo_model_path(), device="cpu", device_memory_max=1000)
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4", "nf4"])
+def test_weights_are_packed_while_they_are_loaded(demo, weights):
+    told = []
+    with steer.Model.from_pretrained(steer.demo_model_path(), device="cpu", dtype="f32", weights=weights, progress=lambda x: told.append(x)) as model:
+        assert told[-1] == 1.0
+        assert model.info.weights == weights and demo.info.weights == "as_stored"
+        assert f"{weights} weights" in repr(model) and "weights, device" in repr(model)
+        assert f"<td>{weights}</td>" in model._repr_html_()
+        assert model.info.weight_bytes < demo.info.weight_bytes
+        with model.session() as session:
+            session.set_generation(temperature=0.0, token_max=8)
+            said = session.generate([5, 6, 7]).read()
+            model.set_residency("host")
+            model.set_residency("device")
+            session.set_tokens([])
+            assert session.generate([5, 6, 7]).read() == said
 
 
 def test_a_closed_model_is_refused():

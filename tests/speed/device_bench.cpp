@@ -12,6 +12,7 @@
 
 #include "files/error.h"
 #include "kernels/cuda/decode.h"
+#include "model/weight_bytes.h"
 #include "torch/layer_loop.h"
 #include "torch/quantise.h"
 #include "torch/queue.h"
@@ -161,7 +162,7 @@ class Bench {
     }
 
     PackedMatrix packed(const at::Tensor& numbers, int32_t packing) {
-        const int64_t rows = numbers.size(0), columns = numbers.size(1), group = quantise_group(packing, columns, "random");
+        const int64_t rows = numbers.size(0), columns = numbers.size(1), group = packing_group(packing, columns, "random");
         PackedMatrix matrix = make_packed(quantise_form(packing), rows, columns, group, device_);
         constexpr int64_t kPiece = 4096;
         for (int64_t row = 0; row < rows; row += kPiece) quantise_rows(matrix, row, numbers.narrow(0, row, std::min(kPiece, rows - row)), "random");

@@ -46,9 +46,10 @@ class Model:
     ) -> Model:
         """Opens a model folder and reads its weights.
 
-        device: "cpu", "cuda:0"; None: chosen. dtype: of the arithmetic. residency "none": only open, tokens and chat work
-        and no weights are read. verify, allow_code: for folders that `export` wrote; an archive is code, take it only from
-        those you trust. device_memory_max: bytes, checked beforehand; None: no limit.
+        device: "cpu", "cuda:0"; None: chosen. dtype: of the arithmetic. weights: "int8", "int4" or "nf4" packs them while they
+        are loaded, which takes less memory and changes what is said; a quantised checkpoint opens without it. residency
+        "none": only open, tokens and chat work and no weights are read. verify, allow_code: for folders that `export` wrote; an
+        archive is code, take it only from those you trust. device_memory_max: bytes, checked beforehand; None: no limit.
 
         Raises FileError, FormatError, UnsupportedError, DeviceError, OutOfMemoryError; StateError where the process holds
         another libtorch; CancelledError where progress answered true.
@@ -181,9 +182,10 @@ class Model:
         if self._core.closed:
             return "Model(closed)"
         info = self.info
+        packed = "" if info.weights == "as_stored" else f"{info.weights} "
         return (
             f"Model({self.architecture}, {info.layer_count} layers of {info.hidden_size}, {info.dtype} on {info.device}, "
-            f"{info.weight_bytes / 1e9:.2g} GB of weights, {info.residency})"
+            f"{info.weight_bytes / 1e9:.2g} GB of {packed}weights, {info.residency})"
         )
 
     def _repr_html_(self) -> str:
