@@ -240,6 +240,6 @@ TEST_CASE("groups that do not divide a matrix are refused") {
         settings["group_size"] = 12;
         Folder folder;
         write_quantised(folder, settings);
-        refuses(folder, STEER_ERR_FORMAT, "q_proj.weight has 8 columns, which 12 does not divide: \"quantization_config\"");
+        refuses(folder, STEER_ERR_FORMAT, "q_proj.weight has 8 columns, which 12 does not divide: \"group_size\" in \"quantization_config\"");
     }
 }
