@@ -83,7 +83,7 @@ ON_LOAD = [(shape, kind) for shape in SHAPES for kind in (INT8, INT4, NF4) if al
 
 
 def on_load_name(part):
-    return str(part) if isinstance(part, Shape) else {INT8: "int8", INT4: "int4", NF4: "nf4"}[part]
+    return str(part) if isinstance(part, Shape) else ["as_stored", "int8", "int4", "nf4"][part]
 
 
 def write_plain(shape, folder):

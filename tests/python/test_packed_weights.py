@@ -66,11 +66,12 @@ def model_bytes(config, kind):
 def published_bytes(config, form):
     """Of a checkpoint in which every linear is packed: codes, one scale and one zero point for each group."""
     settings, matrices = config["quantization_config"], linear_shapes(config)
-    group = settings.get("group_size", 64)
+    size = settings.get("group_size", 64)
+    group = lambda k: k if size == -1 else size  # noqa: E731
     each = 4 if form == "bitsandbytes" else 2 + 1
     extra = {"bitsandbytes": lambda k: LEVELS, "awq": lambda k: 0,
-             "gptq": lambda k: 8 * k if settings.get("desc_act") and k > group else 0}[form]
-    packed = sum(n * k // 2 + each * n * k // group + extra(k) for n, k in matrices)
+             "gptq": lambda k: 8 * k if settings.get("desc_act") and k > group(k) else 0}[form]
+    packed = sum(n * k // 2 + each * n * (k // group(k)) + extra(k) for n, k in matrices)
     head = config["vocab_size"] * config["hidden_size"] * (1 if config["tie_word_embeddings"] else 2)
     return ITEM * (head + numbers_beside(config) + sum(n * k for n, k in matrices)) + config["num_hidden_layers"] * packed
 
@@ -180,6 +181,6 @@ def test_a_quantised_checkpoint_is_not_packed_again(torch_library, folders):
 
 
 def test_sizes_that_no_group_divides_are_refused_by_name(torch_library, folders):
-    with pytest.raises(sc.SteerError, match="has 96 columns, 64 does not divide them.*STEER_WEIGHTS_INT8") as refused:
+    with pytest.raises(sc.SteerError, match="has 96 columns, which 64 does not divide.*STEER_WEIGHTS_INT8") as refused:
         loaded(folders.plain(SHAPES[3]), weights=NF4)
     assert refused.value.status == sc.ERR_UNSUPPORTED
