@@ -23,10 +23,6 @@ int64_t piece_rows(const PackedMatrix& matrix) {
     return std::max<int64_t>(1, elements / matrix.columns);
 }
 
-at::Tensor split_halves(const at::Tensor& codes) { // [n, K/2] -> [n, K]
-    return at::stack({at::bitwise_and(codes, 15), at::bitwise_right_shift(codes, 4)}, -1).flatten(1);
-}
-
 // [n, K/g] -> [n, K/g, 1], or what each column has [n, K, 1]
 at::Tensor of_groups(const at::Tensor& values, const PackedMatrix& matrix) {
     const at::Tensor wide = values.to(at::kFloat);
@@ -38,6 +34,10 @@ at::Tensor of_groups(const at::Tensor& values, const PackedMatrix& matrix) {
 at::Tensor pack_halves(const at::Tensor& codes) {
     const at::Tensor pairs = codes.view({codes.size(0), -1, 2});
     return at::bitwise_or(pairs.select(2, 0), at::bitwise_left_shift(pairs.select(2, 1), 4));
+}
+
+at::Tensor split_halves(const at::Tensor& codes) {
+    return at::stack({at::bitwise_and(codes, 15), at::bitwise_right_shift(codes, 4)}, -1).flatten(1);
 }
 
 at::Tensor unpack_rows(const PackedMatrix& matrix, int64_t begin, int64_t count) {

@@ -47,5 +47,6 @@ at::Tensor packed_linear(const at::Tensor& x, const PackedMatrix& matrix);
 
 // codes u8 [N, K] below 16 -> [N, K/2]
 at::Tensor pack_halves(const at::Tensor& codes);
+at::Tensor split_halves(const at::Tensor& codes); // back
 
 } // namespace steer

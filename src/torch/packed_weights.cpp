@@ -43,7 +43,6 @@ void PackedWeights::add(PackedBlock packed, BlockWeights& block, at::TensorOptio
         if (!packed[slot].any()) continue;
         if (in_tiles && !packed[slot].tiles) packed[slot].to_tiles(slot == kGateUp);
         block.*kSlots[slot] = room(slot, packed[slot], options);
-        any_ = true;
     }
     blocks_.push_back(std::move(packed));
 }

@@ -35,7 +35,6 @@ class PackedWeights {
     void add(PackedBlock packed, BlockWeights& block, at::TensorOptions room, bool in_tiles);
     void set_head(PackedMatrix head, bool in_tiles);
 
-    bool any() const { return any_ || head_.any(); }
     bool all_in_tiles() const; // what is packed
     const PackedSlot& head() const { return head_; }
     const PackedSlot& slot(size_t layer, size_t slot) const { return blocks_[layer][slot]; }
@@ -54,7 +53,6 @@ class PackedWeights {
     std::vector<PackedBlock> blocks_;
     std::array<at::Tensor, kSlots.size()> room_;
     PackedSlot head_;
-    bool any_ = false;
 };
 
 } // namespace steer

@@ -55,8 +55,7 @@ at::Tensor lay_back(const at::Tensor& tiles, Form form, bool in_halves) {
 }
 
 at::Tensor unpacked_codes(const PackedMatrix& matrix) { // [N, K]
-    if (matrix.form == Form::int8) return matrix.codes;
-    return at::stack({low_half(matrix.codes), high_half(matrix.codes)}, -1).flatten(1);
+    return matrix.form == Form::int8 ? matrix.codes : split_halves(matrix.codes);
 }
 
 at::Tensor joined(const std::vector<PackedMatrix>& matrices, at::Tensor (*part)(const PackedMatrix&)) {

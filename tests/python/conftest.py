@@ -44,6 +44,19 @@ def probe():
     return built
 
 
+@pytest.fixture(scope="module", params=["cpu", "cuda:0"])
+def state_probe(request, probe, tmp_path_factory):
+    """The backend behind a pipe, on each device in turn."""
+    import torch
+    from parity import StateProbe
+
+    if request.param != "cpu" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"), request.param)
+    yield made
+    made.close()
+
+
 class Checkpoint:
     """A folder with random weights, and the same in transformers."""
 

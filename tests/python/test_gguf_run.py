@@ -11,7 +11,7 @@ import gguf_files  # noqa: E402
 import steer_c as sc  # noqa: E402
 from checkpoints import SHAPES, Shape  # noqa: E402
 from gguf_files import Type  # noqa: E402
-from parity import Row, StateProbe, run_hooked, worst  # noqa: E402
+from parity import Row, run_hooked, worst  # noqa: E402
 
 TOLERANCE = 2e-5  # as in test_parity.py
 WIDE = [Shape("qwen2-wide", hidden=256, heads=4, kv_heads=2, ffn=512, layers=3, tied=True),
@@ -28,15 +28,6 @@ CASES = ([(shape, kind, {}) for shape in SHAPES for kind in (Type.F32, Type.F16)
 def case_name(case):
     shape, kind, mixed = case
     return f"{shape}-{kind.name}{'-mixed' if mixed else ''}"
-
-
-@pytest.fixture(scope="module", params=["cpu", "cuda:0"])
-def state_probe(request, probe, tmp_path_factory):
-    if request.param != "cpu" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"), request.param)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_name)

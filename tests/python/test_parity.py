@@ -5,22 +5,12 @@ What the C door adds on top of it is in test_door_parity.py.
 
 import numpy as np
 import pytest
-import torch
 
 import checkpoints
 from checkpoints import SHAPES
-from parity import ALL, PROMPT, REPLY, Row, StateProbe, run_hooked, worst
+from parity import ALL, PROMPT, REPLY, Row, run_hooked, worst
 
 TOLERANCE = 2e-5  # of float32, relative to the largest number of a vector; 3e-6 is what was seen
-
-
-@pytest.fixture(scope="module", params=["cpu", "cuda:0"])
-def state_probe(request, probe, tmp_path_factory):
-    if request.param != "cpu" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"), request.param)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module", params=SHAPES, ids=str)

@@ -5,24 +5,14 @@ What the formats and rules are, and that the references keep to them, is in test
 
 import numpy as np
 import pytest
-import torch
 
 from load_quantisers import AS_STORED
-from parity import Row, StateProbe, run_hooked, worst
+from parity import Row, run_hooked, worst
 from quantised_cases import CASES, ON_LOAD, Folders, case_name, on_load_name
 from test_parity import TOLERANCE, check_readings, every_probe, some_directions, some_ids, some_intervals
 
 FLOAT32, FLOAT16, BFLOAT16 = 1, 2, 3
 HALVES = [(BFLOAT16, 0.06), (FLOAT16, 0.01)]  # as of plain weights: what rounding every state makes
-
-
-@pytest.fixture(scope="module", params=["cpu", "cuda:0"])
-def state_probe(request, probe, tmp_path_factory):
-    if request.param != "cpu" and not torch.cuda.is_available():
-        pytest.skip("there is no CUDA device")
-    made = StateProbe(probe("state_probe"), tmp_path_factory.mktemp("probe"), request.param)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@
 //   {"context": positions, "rows": conversations, "steer": "off" or "all+4", "steps": tokens, "reference": bool}
 //     greedy -> {"wall_ms": [of each step], "device_ms": [likewise, between the step's first and last work]}
 // steer all+4: an add at every layer, its strength another one at every token, and four gauges.
+#include "../answer_lines.h"
 #include "ceilings.h"
 
 #include "files/error.h"
@@ -265,13 +266,5 @@ int main() {
         return 1;
     }
     Bench bench;
-    for (std::string line; std::getline(std::cin, line);) {
-        json answer;
-        try {
-            answer = bench.answer(json::parse(line));
-        } catch (const std::exception& error) {
-            answer = {{"error", error.what()}};
-        }
-        std::cout << answer << std::endl;
-    }
+    answer_lines([&](const json& request) { return bench.answer(request); });
 }

@@ -9,6 +9,7 @@
 //     the ids as one conversation, from its start on; ids beyond the tokenizer are padding and have no share
 //     -> of each position but the last: {"kl": [nats, of packed from reference], "agree": [1: the same likeliest id],
 //        "reference", "packed": [log-probability of the id that follows]}
+#include "../answer_lines.h"
 #include "files/error.h"
 #include "text/tokenizer.h"
 #include "torch/open.h"
@@ -141,13 +142,5 @@ class Bench {
 
 int main() {
     Bench bench;
-    for (std::string line; std::getline(std::cin, line);) {
-        json answer;
-        try {
-            answer = bench.answer(json::parse(line));
-        } catch (const std::exception& error) {
-            answer = {{"error", error.what()}};
-        }
-        std::cout << answer << std::endl;
-    }
+    answer_lines([&](const json& request) { return bench.answer(request); });
 }

@@ -20,6 +20,7 @@
 //         "entropies": [of them], "host": {"drawn", "log_probs", "entropies": the same by the CPU's draw from the same logits}}
 //        and in the file, float32: logits [logit rows, vocab_size]; then, if wanted, the states before the pushes and
 //        after them, each [tokens, sites, hidden_size]
+#include "../answer_lines.h"
 #include "files/error.h"
 #include "kernels/cpu/sample.h"
 #include "torch/open.h"
@@ -249,13 +250,5 @@ class Prober {
 
 int main() {
     Prober prober;
-    for (std::string line; std::getline(std::cin, line);) {
-        json answer;
-        try {
-            answer = prober.answer(json::parse(line));
-        } catch (const std::exception& error) {
-            answer = {{"error", error.what()}};
-        }
-        std::cout << answer << std::endl;
-    }
+    answer_lines([&](const json& request) { return prober.answer(request); });
 }
